@@ -1,0 +1,1 @@
+"""The streamgauge command; it speaks HTTP to the API."""

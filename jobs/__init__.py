@@ -1,0 +1,1 @@
+"""Wiring: which transforms follow which, and how a process runs them."""

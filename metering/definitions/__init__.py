@@ -1,0 +1,1 @@
+"""Meter and event definitions in the form operators have: read, checked, applied to notifications."""

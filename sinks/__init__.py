@@ -1,0 +1,1 @@
+"""Where the job's results go."""

@@ -1,0 +1,90 @@
+"""The contract of a feed: something to read payloads from, and to tell what has been stored.
+
+An operator adds a feed by an entry point in the group `streamgauge.feeds` whose value is a Feed
+subclass; its name is the `type` in the configuration's list of feeds.
+"""
+
+import abc
+import dataclasses
+from typing import Any, ClassVar, Final
+
+import pydantic
+
+GROUP: Final = "streamgauge.feeds"
+
+
+class FeedSettings(pydantic.BaseModel):
+    """What every feed can be told; a feed's own settings extend it."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    type: str
+    name: str = ""  # unique; the type where empty
+    disorder: float = pydantic.Field(
+        300.0, ge=0
+    )  # s; how far behind its newest event time it may be
+    idle_after: float = pydantic.Field(
+        900.0, ge=0
+    )  # s; empty this long, its watermark follows the clock
+
+
+@dataclasses.dataclass(slots=True)
+class Payloads:
+    """Some raw messages of one feed, in the feed's order, acknowledged together by `receipt`."""
+
+    feed: str
+    bodies: list[bytes]
+    receipt: Any = None
+
+    def __post_init__(self) -> None:
+        self.size = sum(map(len, self.bodies))
+
+    size: int = dataclasses.field(init=False, default=0)  # bytes
+
+
+class FeedError(Exception):
+    """A feed cannot be opened or read, and trying again will not help; says what to do."""
+
+
+class Feed(abc.ABC):
+    """One source of payloads.
+
+    Guarantee: at least once. What `poll` returned and `ack` has not been called for is returned
+        again after a restart (or a reconnection).
+    Errors: a source that is away for a while is the feed's own business: it reconnects with
+        backoff inside `poll`, returns None meanwhile and says so in `status`. FeedError is final.
+    Threads: open, poll and close are called from one thread; ack and status from others.
+    """
+
+    Settings: ClassVar[type[FeedSettings]] = FeedSettings
+
+    def __init__(self, settings: FeedSettings) -> None:
+        self.settings = settings
+        self.name = settings.name or settings.type
+
+    @abc.abstractmethod
+    def open(self) -> None:
+        """Get ready to poll. A source that is away is no error here. Raises FeedError."""
+
+    @abc.abstractmethod
+    def poll(self, timeout: float) -> Payloads | None:
+        """Return the next payloads, waiting at most `timeout` s; None where there are none.
+
+        Takes what is there at once rather than waiting for more. Raises FeedError.
+        """
+
+    @abc.abstractmethod
+    def ack(self, receipt: Any) -> None:
+        """Say that everything under `receipt` is stored. Safe to call twice, from any thread."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Flush pending acknowledgements and let go of the source. Safe to call twice."""
+
+    def status(self) -> dict[str, Any]:
+        """Return what an operator wants to see: at least `connected` and `last_error`."""
+        return {"connected": True, "last_error": None}
+
+    def finished(self) -> bool:
+        """Return whether the feed has come to its end for good (a file that was read)."""
+        return False

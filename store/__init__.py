@@ -1,0 +1,1 @@
+"""The ClickHouse store: schema, client and queries. The only place with SQL."""

@@ -1,0 +1,153 @@
+"""The way to ClickHouse: the embedded engine or a server, through the same clickhouse-connect client.
+
+Guarantee: one client a thread (a client serialises its calls; chDB's releases the GIL meanwhile).
+Errors: StoreError where the store can't be used as it is, with what to do; StoreAwayError where
+    trying again may help (a server that does not answer, a full disk). Others are the query's own.
+"""
+
+import errno
+import fcntl
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, ProgrammingError
+
+from metering.config import Database
+
+
+class StoreError(Exception):
+    """The store cannot be used as it is configured or found; says what to do."""
+
+
+class StoreAwayError(StoreError):
+    """The store does not take this now, but may later."""
+
+
+class Store:
+    """A database of samples, events and what was refused.
+
+    Not picklable on purpose: what travels through the job is the configuration.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.name = database.name
+        self._local = threading.local()
+        self._clients: list[Client] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the engine runs in this process."""
+        return self.database.url is None
+
+    def client(self) -> Client:
+        """Return this thread's client, connecting at first use. Raises StoreError."""
+        client = getattr(self._local, "client", None)
+        if client is None:
+            if self._closed:
+                raise StoreError("the store is closed")
+            client = self._local.client = self._connect()
+            with self._lock:
+                self._clients.append(client)
+        return client
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Write rows; durable when it returns. Raises StoreAwayError."""
+        try:
+            self.client().insert_arrow(table, rows, database=self.name)
+        except (DatabaseError, OperationalError) as error:
+            raise _away(error, self.database) from error
+
+    def command(self, sql: str, **parameters: Any) -> Any:
+        """Run a statement that returns at most one value."""
+        return self.client().command(sql, parameters=parameters or None)
+
+    def close(self) -> None:
+        """Let go of every client; the folder is free for another process then."""
+        self._closed = True
+        with self._lock:
+            clients, self._clients = self._clients, []
+        for client in clients:
+            client.close()
+
+    def _connect(self) -> Client:
+        try:
+            if self.database.url is None:
+                return _connect_embedded(self.database.path)
+            password = self.database.password
+            return clickhouse_connect.get_client(
+                dsn=self.database.url,
+                password=password.get_secret_value() if password else "",
+                autogenerate_session_id=False,
+            )
+        except (DatabaseError, OperationalError, ProgrammingError) as error:
+            raise _unusable(error, self.database) from error
+
+
+def _connect_embedded(path: Path) -> Client:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "tmp").mkdir(exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"database.path {path}: {error.strerror}; {_REMEDIES.get(error.errno or 0, 'choose another folder')}"
+        ) from error
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise StoreError(
+            f"database.path {path} cannot be read and written by this user; {_REMEDIES[errno.EACCES]}"
+        )
+    return clickhouse_connect.get_client(interface="chdb", path=str(path))
+
+
+_REMEDIES = {
+    errno.EACCES: "change its owner or mode, or choose another folder",
+    errno.ENOSPC: "free some space on that disk",
+    errno.EROFS: "choose a folder on a disk that can be written",
+    errno.ENOTDIR: "it must be a folder",
+    errno.EEXIST: "it must be a folder",
+}
+
+
+def _unusable(error: Exception, database: Database) -> StoreError:
+    text = str(error)
+    if database.url is None and _locked(database.path / "status"):
+        return StoreError(
+            f"database.path {database.path} is in use by another process; stop that one first, or set another database.path"
+        )
+    if database.url is not None:
+        return StoreAwayError(
+            f"database.url: the ClickHouse server cannot be reached or refused us: {_first_line(text)}"
+        )
+    return StoreError(f"database.path {database.path} cannot be opened: {_first_line(text)}")
+
+
+def _locked(path: Path) -> bool:
+    """Return whether another process holds the engine's lock (the engine itself only says "cannot initialize")."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _away(error: Exception, database: Database) -> StoreAwayError:
+    text = str(error)
+    if "No space left" in text or "NOT_ENOUGH_SPACE" in text or "Code: 243" in text:
+        return StoreAwayError(
+            f"the disk of database.path {database.path} is full; free some space, nothing is lost meanwhile"
+        )
+    return StoreAwayError(f"the store did not take the rows: {_first_line(text)}")
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0][:300] if text.strip() else "no reason given"

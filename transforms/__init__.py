@@ -1,0 +1,1 @@
+"""PTransforms over Arrow batches: decode, shard, normalize."""

@@ -1,0 +1,1 @@
+"""The Flask application: one blueprint an API family."""
