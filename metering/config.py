@@ -46,9 +46,7 @@ class Database(_Section):
     name: str = Field(
         "metering", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="name of the database"
     )
-    retention: Retention = Field(
-        default_factory=Retention, description="days each table keeps its rows"
-    )
+    retention: Retention = Field(Retention(), description="days each table keeps its rows")
 
 
 class Api(_Section):
@@ -148,7 +146,7 @@ class Decode(_Section):
         64 * 1024, ge=256, description="bytes of a refused payload that are kept"
     )
     store_raw: list[str] = Field(
-        default_factory=list,
+        default_factory=list[str],
         description="priorities (info, error, ...) whose events keep the raw notification",
     )
     drop_unmatched: bool = Field(
@@ -160,15 +158,13 @@ class Decode(_Section):
 class Config(_Section):
     """The whole configuration."""
 
-    database: Database = Field(default_factory=Database, description="where everything is stored")
-    api: Api = Field(default_factory=Api, description="the REST API")
-    sql: Sql = Field(default_factory=Sql, description="the SQL endpoint for analysts")
-    spool: Spool = Field(default_factory=Spool, description="where REST pushes land first")
+    database: Database = Field(Database(), description="where everything is stored")
+    api: Api = Field(Api(), description="the REST API")
+    sql: Sql = Field(Sql(), description="the SQL endpoint for analysts")
+    spool: Spool = Field(Spool(), description="where REST pushes land first")
     feeds: list[dict[str, Any]] = Field(
         default_factory=list,
         description="what to read from besides the spool: a list of {type, name, ...}; see docs/configuration.md",
     )
-    job: Job = Field(default_factory=Job, description="the stream")
-    decode: Decode = Field(
-        default_factory=Decode, description="from payloads to samples and events"
-    )
+    job: Job = Field(Job(), description="the stream")
+    decode: Decode = Field(Decode(), description="from payloads to samples and events")

@@ -1,0 +1,85 @@
+"""From the job's Arrow schemas to the tables' rows, and into them.
+
+Guarantee: every row has a natural key (see the migrations); writing rows again changes nothing.
+"""
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from store.client import Store
+
+_SERIES = ("resource_id", "meter", "project_id", "user_id", "source")
+
+
+def insert_samples(store: Store, samples: pa.Table) -> None:
+    """Write samples that count and that nothing in the store stands against.
+
+    Shape: metering.schema.SAMPLES. For conflicts see store.incumbents.
+    """
+    if samples.num_rows:
+        store.insert("samples", sample_rows(samples))
+
+
+def sample_rows(samples: pa.Table) -> pa.Table:
+    """Return the rows of the table `samples`: variant by type, version 0, nothing deleted."""
+    n = samples.num_rows
+    variant = np.zeros(n, np.uint64)
+    deltas = pc.equal(samples["type"].cast(pa.string()), "delta").to_numpy()
+    if deltas.any():
+        ids = samples["message_id"].filter(pa.array(deltas)).to_pylist()
+        variant[deltas] = [xxhash.xxh64_intdigest(i.encode()) for i in ids]
+    return (
+        samples.append_column("variant", pa.array(variant))
+        .append_column("version", pa.array(np.zeros(n, np.uint32)))
+        .append_column("is_deleted", pa.array(np.zeros(n, np.uint8)))
+    )
+
+
+def insert_latest(store: Store, samples: pa.Table) -> None:
+    """Bring `latest` up to date with these samples (metering.schema.SAMPLES)."""
+    if samples.num_rows:
+        store.insert("latest", latest_rows(samples))
+
+
+def latest_rows(samples: pa.Table) -> pa.Table:
+    """Return the rows of the table `latest`: one an owner's series, its first time and newest sample."""
+    labels = ("type", "unit", "metadata")
+    frame = pl.from_arrow(samples.select([*_SERIES, "timestamp", "volume", *labels]))
+    assert isinstance(frame, pl.DataFrame)
+    newest = pl.struct("timestamp", "volume", *labels)
+    rows = (
+        frame.with_columns(pl.col(*labels).cast(pl.String))
+        .group_by(_SERIES)
+        .agg(
+            first=pl.col("timestamp").min(),
+            newest=newest.sort_by("timestamp", "volume", *labels).last(),
+        )
+    )
+    return rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def insert_events(store: Store, events: pa.Table) -> None:
+    """Write events (metering.schema.EVENTS). Of two contents under one key the smaller hash stays."""
+    if events.num_rows:
+        content = events.select(
+            [
+                "text_traits",
+                "integer_traits",
+                "float_traits",
+                "datetime_traits",
+                "project_id",
+                "user_id",
+            ]
+        )
+        top = (1 << 64) - 1  # the larger version stays, so the smaller hash gets it
+        versions = [top - xxhash.xxh64_intdigest(repr(row).encode()) for row in content.to_pylist()]
+        store.insert("events", events.append_column("version", pa.array(versions, pa.uint64())))
+
+
+def insert_invalid(store: Store, invalid: pa.Table) -> None:
+    """Write refused payloads (metering.schema.INVALID)."""
+    if invalid.num_rows:
+        store.insert("invalid", invalid)

@@ -1,0 +1,71 @@
+"""The store: migrations, retention, rows that may be written twice."""
+
+import datetime as dt
+
+import pytest
+
+from metering.config import Database, Retention
+from store.client import Store, StoreError
+from store.migrate import migrate, migrations
+from store.rows import insert_latest, insert_samples
+from tests.tables import samples
+
+
+def test_samples_written_twice_are_there_once(store: Store) -> None:
+    rows = samples(volume=[1.5, 2.5], resource_id=["r1", "r2"])
+    insert_samples(store, rows)
+    insert_samples(store, rows)
+    found = store.client().query(
+        f"SELECT resource_id, volume, type, resource_metadata FROM {store.name}.v_samples ORDER BY ALL"
+    )
+    assert found.result_rows == [("r1", 1.5, "gauge", {"a": "1"}), ("r2", 2.5, "gauge", {"a": "1"})]
+
+
+def test_two_deltas_of_one_moment_both_count(store: Store) -> None:
+    insert_samples(store, samples(volume=[3.0, 4.0], type=["delta"] * 2, message_id=["a", "b"]))
+    assert store.command(f"SELECT sum(volume) FROM {store.name}.v_samples") == 7.0
+
+
+def test_latest_keeps_the_newest_sample_whatever_the_order(store: Store) -> None:
+    insert_latest(store, samples(volume=[9.0], timestamp=[1_795_000_060_000]))
+    insert_latest(
+        store, samples(volume=[1.0, 5.0], timestamp=[1_795_000_000_000, 1_795_000_030_000])
+    )
+    found = store.client().query(
+        f"SELECT volume, first_timestamp, timestamp FROM {store.name}.v_latest"
+    )
+    at = lambda s: dt.datetime.fromtimestamp(1_795_000_000 + s, dt.timezone.utc)  # noqa: E731
+    assert [
+        (v, a.replace(tzinfo=dt.timezone.utc), b.replace(tzinfo=dt.timezone.utc))
+        for v, a, b in found.result_rows
+    ] == [(9.0, at(0), at(60))]
+
+
+def test_migrating_again_changes_nothing(store: Store) -> None:
+    assert migrate(store) == max(migrations())
+    assert store.command(f"SELECT count() FROM {store.name}.schema_version FINAL") == len(
+        migrations()
+    )
+
+
+def test_a_newer_schema_is_refused(store: Store) -> None:
+    store.command(f"INSERT INTO {store.name}.schema_version (version) VALUES (9999)")
+    with pytest.raises(StoreError, match="schema is version 9999"):
+        migrate(store)
+
+
+def test_retention_follows_the_configuration(store: Store) -> None:
+    other = Store(
+        Database(
+            path=store.database.path, name=store.name, retention=Retention(samples=None, events=3)
+        )
+    )
+    migrate(other)
+    create = "SELECT create_table_query FROM system.tables WHERE database = '{}' AND name = '{}'"
+    assert "TTL toDateTime(generated) + toIntervalDay(3)" in str(
+        store.command(create.format(store.name, "events"))
+    )
+    assert "TTL toDateTime(timestamp)" not in str(
+        store.command(create.format(store.name, "samples"))
+    )
+    other.close()
