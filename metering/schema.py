@@ -34,6 +34,7 @@ SAMPLES: Final = pa.schema(
 )
 
 # One event a row; traits by type. project_id and user_id scope non-admins. raw is "" unless kept.
+# content is the xxh64 of the notification's text: what tells two contents under one id apart.
 EVENTS: Final = pa.schema(
     [
         pa.field("event_type", pa.string(), nullable=False),
@@ -46,6 +47,7 @@ EVENTS: Final = pa.schema(
         pa.field("float_traits", pa.map_(pa.string(), pa.float64()), nullable=False),
         pa.field("datetime_traits", pa.map_(pa.string(), _MS), nullable=False),
         pa.field("raw", pa.string(), nullable=False),
+        pa.field("content", pa.uint64(), nullable=False),
         pa.field("recorded_at", _S, nullable=False),
     ]
 )
