@@ -16,6 +16,7 @@ setup(
         "sinks",
         "sources",
         "store",
+        "store.queries",
         "transforms",
         "webapi",
     ],

@@ -1,0 +1,69 @@
+"""Running a query: bounded in time and memory, its failures told apart.
+
+Errors: QueryBoundError where the query hit a bound; StoreAwayError where the store does not answer.
+"""
+
+import dataclasses
+from typing import Any, Final, Protocol
+
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+
+from store.client import Store, StoreAwayError
+
+_TOO_LONG: Final = frozenset({159, 160})  # TIMEOUT_EXCEEDED, TOO_SLOW
+_TOO_MUCH: Final = frozenset({241})  # MEMORY_LIMIT_EXCEEDED
+
+
+class Query(Protocol):
+    """A question to the store."""
+
+    def to_sql(self) -> tuple[str, dict[str, Any]]:
+        """Return the SQL, with `{database}` for the database's name, and its parameters."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one query may take."""
+
+    seconds: float
+    memory: int  # bytes
+
+
+class QueryBoundError(Exception):
+    """A query took more than it may; says which bound, and what to do."""
+
+
+def run(store: Store, query: Query, bounds: Bounds) -> list[dict[str, Any]]:
+    """Return the query's rows. Raises QueryBoundError, StoreAwayError, or the engine's own error."""
+    sql, parameters = query.to_sql()
+    settings = {"max_execution_time": bounds.seconds, "max_memory_usage": bounds.memory}
+    try:
+        found = store.client().query(
+            sql.replace("{database}", store.name), parameters=parameters, settings=settings
+        )
+    except OperationalError as error:
+        raise StoreAwayError(f"the store does not answer: {_first_line(error)}") from error
+    except DatabaseError as error:
+        if (bound := _bound(error, bounds)) is not None:
+            raise QueryBoundError(bound) from error
+        raise
+    return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
+
+
+def _bound(error: DatabaseError, bounds: Bounds) -> str | None:
+    code = getattr(error, "code", None)
+    if code in _TOO_LONG:
+        return (
+            f"the query took longer than api.query_seconds ({bounds.seconds:g} s);"
+            " ask for a shorter time range or fewer fields"
+        )
+    if code in _TOO_MUCH:
+        return (
+            f"the query took more memory than api.query_memory ({bounds.memory} bytes);"
+            " ask for a shorter time range or fewer rows"
+        )
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0][:300]

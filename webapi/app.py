@@ -1,0 +1,73 @@
+"""The web application: its blueprints, its JSON and what every request is checked for."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+from flask import Flask, request
+from flask.json.provider import JSONProvider
+
+from metering.config import Config
+from store.client import Store
+from webapi.errors import RequestError, answer_errors
+from webapi.services import EXTENSION, Services, Spool
+
+_BLUEPRINTS: Final = (
+    "capabilities",
+    "events",
+    "invalid",
+    "meters",
+    "openapi",
+    "query_samples",
+    "resources",
+    "samples",
+    "status",
+    "statistics",
+    "push",
+)
+
+
+class _Json(JSONProvider):
+    """JSON with times as Ceilometer wrote them: naive UTC, microseconds only where there are any."""
+
+    def dumps(self, obj: Any, **_: Any) -> str:
+        return orjson.dumps(obj, option=orjson.OPT_NON_STR_KEYS).decode()
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        return orjson.loads(s)
+
+
+def create_app(
+    config: Config, store: Store, spool: Spool, status: Callable[[], dict[str, Any]]
+) -> Flask:
+    """Return the application over this store, with pushes into this spool."""
+    app = Flask("webapi", static_folder=None)
+    app.json = _Json(app)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # a resource's id may hold any character
+    app.config["MAX_CONTENT_LENGTH"] = config.api.max_body
+    app.extensions[EXTENSION] = Services(config, store, spool, status)
+    answer_errors(app)
+    app.before_request(_negotiate)
+    for name in _BLUEPRINTS:
+        if importlib.util.find_spec(f"webapi.{name}") is None:
+            continue  # while it is being written
+        app.register_blueprint(importlib.import_module(f"webapi.{name}").bp)
+    return app
+
+
+def _negotiate() -> None:
+    """Let only a request pass that takes JSON and sends JSON. Raises RequestError (406, 415)."""
+    if not _speaks_json(request.path):
+        return
+    if request.accept_mimetypes and not request.accept_mimetypes.accept_json:
+        raise RequestError("Only application/json can be answered", 406)
+    sends = request.mimetype
+    if request.method in ("POST", "PUT") and sends and not request.is_json:
+        raise RequestError(f"The body must be application/json, not {sends}", 415)
+
+
+def _speaks_json(path: str) -> bool:
+    return path in ("", "/") or path.startswith("/v2")

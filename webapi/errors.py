@@ -1,0 +1,89 @@
+"""The one place where a failure becomes an answer, in the shape that Ceilometer's clients read.
+
+Shape: {"error_message": {"faultstring", "faultcode", "debuginfo"}} with the status of the failure.
+Errors: RequestError is the caller's fault; a query over its bound is 400; a store or spool that is
+    away or full is 503; what is unforeseen is 500, logged with its traceback.
+"""
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, json
+from werkzeug.exceptions import HTTPException
+
+from store.client import StoreAwayError
+from store.queries.run import QueryBoundError
+
+_log = logging.getLogger(__name__)
+
+
+class RequestError(Exception):
+    """The request cannot be served as it is: its status, and what to tell the caller."""
+
+    def __init__(self, faultstring: str, status: int = 400) -> None:
+        super().__init__(faultstring)
+        self.faultstring = faultstring
+        self.status = status
+
+
+def invalid_input(field: str, value: object, reason: str = "") -> RequestError:
+    """Return the error for a field or attribute whose value cannot be taken: 400."""
+    return RequestError(
+        f"Invalid input for field/attribute {field}. Value: '{value}'. {reason}".rstrip()
+    )
+
+
+def unknown_argument(name: str, reason: str = "") -> RequestError:
+    """Return the error for an argument that this route does not know: 400."""
+    return RequestError(f'Unknown argument: "{name}"' + (f": {reason}" if reason else ""))
+
+
+def not_found(kind: str, name: str) -> RequestError:
+    """Return the error for something that is not there: 404."""
+    return RequestError(f"{kind} {name} Not Found", 404)
+
+
+def not_authorized(name: str, aspect: str = "project") -> RequestError:
+    """Return the error for a project or user that is not the caller's own: 401."""
+    return RequestError(f"Not Authorized to access {aspect} {name}", 401)
+
+
+def answer_errors(app: Flask) -> None:
+    """Make the application answer every failure in this module's shape."""
+    app.register_error_handler(RequestError, _requested)
+    app.register_error_handler(QueryBoundError, _bounded)
+    app.register_error_handler(StoreAwayError, _away)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def fault(faultstring: str, status: int) -> Response:
+    """Return the answer that tells a failure."""
+    code = "Server" if status >= 500 else "Client"
+    body: dict[str, Any] = {"faultstring": faultstring, "faultcode": code, "debuginfo": None}
+    return Response(json.dumps({"error_message": body}), status=status, mimetype="application/json")
+
+
+def _requested(error: RequestError) -> Response:
+    return fault(error.faultstring, error.status)
+
+
+def _bounded(error: QueryBoundError) -> Response:
+    return fault(str(error), 400)
+
+
+def _away(error: StoreAwayError) -> Response:
+    return fault(str(error), 503)
+
+
+def _http(error: HTTPException) -> Response:
+    answer = fault(error.description or error.name, error.code or 500)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            answer.headers[name] = value  # Allow of a 405, Retry-After, ...
+    return answer
+
+
+def _unforeseen(error: Exception) -> Response:
+    _log.error("a request failed", exc_info=error)
+    return fault("Internal server error; the log says more", 500)

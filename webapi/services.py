@@ -1,0 +1,43 @@
+"""What views work with: the configuration, the store, the spool and the status, of this application."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from flask import current_app
+
+from metering.config import Config
+from store.client import Store
+from store.queries.run import Bounds, Query, run
+
+EXTENSION: Final = "streamgauge"
+
+
+class Spool(Protocol):
+    """Where pushes land before they are answered."""
+
+    def append(self, bodies: Sequence[bytes]) -> None:
+        """Keep these bodies; durable when it returns."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Services:
+    """What the application was made with."""
+
+    config: Config
+    store: Store
+    spool: Spool
+    status: Callable[[], dict[str, Any]]
+
+
+def services() -> Services:
+    """Return this application's services."""
+    found = current_app.extensions[EXTENSION]
+    assert isinstance(found, Services)
+    return found
+
+
+def fetch(query: Query) -> list[dict[str, Any]]:
+    """Return a query's rows, within the configured bounds. Raises QueryBoundError, StoreAwayError."""
+    api = services().config.api
+    return run(services().store, query, Bounds(api.query_seconds, api.query_memory))
