@@ -9,12 +9,16 @@ from pydantic import Field
 
 
 class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _checked_listen(value: str) -> str:
     parts = urlsplit(f"//{value}")
-    if not parts.hostname or parts.port is None:
+    try:
+        complete = bool(parts.hostname) and parts.port is not None
+    except ValueError:  # a port that is no number, or none there is
+        complete = False
+    if not complete or parts.path or parts.username is not None:
         raise ValueError("must be HOST:PORT, such as 127.0.0.1:8777")
     return value
 

@@ -18,14 +18,14 @@ class FeedSettings(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    type: str
-    name: str = ""  # unique; the type where empty
+    type: str = pydantic.Field(description="which feed: an entry point's name")
+    name: str = pydantic.Field("", description="unique among the feeds; the type where empty")
     disorder: float = pydantic.Field(
-        300.0, ge=0
-    )  # s; how far behind its newest event time it may be
+        300.0, ge=0, description="seconds; how far behind its newest event time a message may be"
+    )
     idle_after: float = pydantic.Field(
-        900.0, ge=0
-    )  # s; empty this long, its watermark follows the clock
+        900.0, ge=0, description="seconds; empty this long, its watermark follows the clock"
+    )
 
 
 @dataclasses.dataclass(slots=True)
