@@ -8,7 +8,7 @@ import pydantic
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from jobs.faults import section_of
+from jobs.faults import ConfigError, section_of
 from jobs.feeds import feed_class, installed
 from metering.config import Config
 
@@ -43,8 +43,12 @@ def _section(name: str, field: FieldInfo, indent: str) -> Iterator[str]:
 
 def _example(kind: str) -> Iterator[str]:
     """Yield one feed of this type as a commented entry of the list."""
-    settings = feed_class(kind).Settings
     yield "#"
+    try:
+        settings = feed_class(kind).Settings
+    except ConfigError as error:
+        yield f"#  - type: {kind}  # {error}"
+        return
     yield f"#  - type: {kind}"
     for name, field in settings.model_fields.items():
         if name == "type":

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pydantic
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 _KINDS = {
@@ -47,7 +48,7 @@ def field_paths(model: type[pydantic.BaseModel], at: str = "") -> Iterator[str]:
             yield f"{at}{name}"
 
 
-def section_of(field: pydantic.fields.FieldInfo) -> type[pydantic.BaseModel] | None:
+def section_of(field: FieldInfo) -> type[pydantic.BaseModel] | None:
     """Return the model that a field nests, or None where it is a plain value."""
     kind = field.annotation
     members = typing.get_args(kind) if _is_union(kind) else (kind,)

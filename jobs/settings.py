@@ -20,6 +20,8 @@ from jobs.faults import ConfigError, faults_of, suggestion
 from jobs.feeds import settings_of
 from metering.config import Config
 
+__all__ = ["Config", "ConfigError", "load"]
+
 PREFIX = "STREAMGAUGE_"
 _OF_THE_CLIENT = {"STREAMGAUGE_URL", "STREAMGAUGE_CONFIG"}  # read by the command line itself
 

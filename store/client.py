@@ -117,7 +117,7 @@ _REMEDIES = {
 
 def _unusable(error: Exception, database: Database) -> StoreError:
     text = str(error)
-    if database.url is None and _locked(database.path / "status"):
+    if database.url is None and in_use(database.path):
         return StoreError(
             f"database.path {database.path} is in use by another process; stop that one first, or set another database.path"
         )
@@ -128,10 +128,10 @@ def _unusable(error: Exception, database: Database) -> StoreError:
     return StoreError(f"database.path {database.path} cannot be opened: {_first_line(text)}")
 
 
-def _locked(path: Path) -> bool:
+def in_use(folder: Path) -> bool:
     """Return whether another process holds the engine's lock (the engine itself only says "cannot initialize")."""
     try:
-        with path.open("rb") as file:
+        with (folder / "status").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -1,0 +1,100 @@
+"""The `streamgauge` command: which commands there are, and what they share."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, version
+from typing import Any, Final
+
+from cliff.app import App
+from cliff.commandmanager import CommandManager
+
+DEFAULT_URL: Final = "http://127.0.0.1:8777"
+# Loaded when they are called: listing meters must not wait for the job's imports.
+COMMANDS: Final = {
+    "run": "cli.run:Run",
+    "replay": "cli.replay:Replay",
+    "meter list": "cli.meters:ListMeters",
+    "sample list": "cli.samples:ListSamples",
+    "sample show": "cli.samples:ShowSample",
+    "sample create": "cli.samples:CreateSample",
+    "statistics": "cli.statistics:Statistics",
+    "resource list": "cli.resources:ListResources",
+    "resource show": "cli.resources:ShowResource",
+    "event list": "cli.events:ListEvents",
+    "event show": "cli.events:ShowEvent",
+    "invalid list": "cli.invalid:ListInvalid",
+    "invalid show": "cli.invalid:ShowInvalid",
+    "invalid redrive": "cli.invalid:RedriveInvalid",
+    "status": "cli.status:Status",
+    "config check": "cli.configuration:CheckConfig",
+    "config defaults": "cli.configuration:PrintDefaults",
+}
+_LEVELS: Final = {0: logging.WARNING, 1: logging.INFO}
+
+
+class _Commands(CommandManager):
+    """The commands of the table above, each imported when it is called."""
+
+    def _load_commands(self) -> None:
+        for name, value in COMMANDS.items():
+            self.commands[name] = EntryPoint(name, value, "streamgauge.commands")
+
+
+class Streamgauge(App):
+    """The application: global options, logging, and no interactive mode."""
+
+    NAME = "streamgauge"
+    LOG = logging.getLogger("streamgauge")
+
+    def __init__(self) -> None:
+        super().__init__("Metering for clouds.", version("streamgauge"), _Commands())
+
+    def build_option_parser(
+        self,
+        description: str | None,
+        version: str | None,
+        argparse_kwargs: dict[str, Any] | None = None,
+    ) -> argparse.ArgumentParser:
+        """Return the parser of the options that stand before the command."""
+        parser = super().build_option_parser(description, version, argparse_kwargs)
+        parser.add_argument(
+            "--api-url",
+            metavar="URL",
+            default=os.environ.get("STREAMGAUGE_URL") or DEFAULT_URL,
+            help=f"the API's address (STREAMGAUGE_URL; default {DEFAULT_URL})",
+        )
+        parser.add_argument(
+            "--token",
+            default=os.environ.get("OS_TOKEN"),
+            help="sent as X-Auth-Token (OS_TOKEN)",
+        )
+        return parser
+
+    def configure_logging(self) -> None:
+        """Log to stderr, and to a file where asked; what nobody reads is not even made."""
+        level = _LEVELS.get(self.options.verbose_level, logging.DEBUG)
+        console = logging.StreamHandler(self.stderr)
+        console.setFormatter(logging.Formatter(self.CONSOLE_MESSAGE_FORMAT))
+        handlers: list[logging.Handler] = [console]
+        if self.options.log_file:
+            file = logging.FileHandler(self.options.log_file)
+            file.setFormatter(logging.Formatter(self.LOG_FILE_MESSAGE_FORMAT))
+            handlers.append(file)
+        logging.basicConfig(level=level, handlers=handlers)
+
+    def interact(self) -> None:
+        """Say what there is to call, where no command was given."""
+        self.run_subcommand(["help"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return Streamgauge().run(arguments or ["help"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
