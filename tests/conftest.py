@@ -1,8 +1,9 @@
 """Fixtures for every test: one embedded engine for the whole run, a database of its own for each test."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -11,6 +12,25 @@ from store.client import Store
 from store.migrate import migrate
 
 _numbers = itertools.count(1)
+_Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fail-on-skip", action="store_true", help="count a skipped test as failed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+    report = yield
+    return _failed_if_skipped(report, item.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport]:
+    report = yield
+    return _failed_if_skipped(report, collector.config)
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +47,11 @@ def store(engine_path: Path) -> Iterator[Store]:
     yield opened
     opened.command(f"DROP DATABASE {opened.name}")
     opened.close()
+
+
+def _failed_if_skipped(report: _Report, config: pytest.Config) -> _Report:
+    """Turn a skip into a failure with its reason, where --fail-on-skip is set."""
+    if config.getoption("--fail-on-skip") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"no test may be skipped here: {reason}"
+    return report

@@ -1,0 +1,66 @@
+# What a newcomer, a developer and CI call. Needs Python 3.10 or newer; uv is used where it is there.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# What was installed last; it is installed again when setup.py is newer.
+RUN_READY := $(VENV)/.ready-to-run
+TEST_READY := $(VENV)/.ready-to-test
+UV := $(shell command -v uv 2>/dev/null)
+ifdef UV
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python
+else
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench soak services clean
+
+help:  ## print what there is to call
+	@sed -n 's/^\([a-z]*\):.*## /  make \1: /p' $(firstword $(MAKEFILE_LIST))
+
+run: $(RUN_READY)  ## install, then start everything here with a demo feed; Ctrl-C ends it
+	@exec $(BIN)/streamgauge run --config etc/demo.yaml
+
+test: $(TEST_READY)  ## install, then run every test (ARGS='-k name' for some)
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(TEST_READY)  ## ruff and mypy
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+
+format: $(TEST_READY)  ## let ruff mend and format the code
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+bench: $(TEST_READY)  ## measure, into benchmarks/results.json (ONLY=name for one)
+	@$(BIN)/python -m benchmarks $(ONLY)
+
+soak: $(TEST_READY)  ## kill the process 200 times and compare with what was sent
+	@KILLS=200 $(BIN)/pytest -m soak tests
+
+services:  ## install and start the servers that tests use (Debian)
+	@scripts/services
+
+clean:  ## remove what was installed and made, not the data
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'
+	@echo "making $(VENV) ..."
+ifdef UV
+	@$(UV) venv --quiet --python $(PYTHON) $(VENV)
+else
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "the venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+endif
+
+$(RUN_READY): setup.py | $(BIN)/python
+	@echo "installing Streamgauge, a minute or two the first time ..."
+	@$(INSTALL) -e .
+	@touch $@
+
+$(TEST_READY): setup.py | $(RUN_READY)
+	@echo "installing what the tests need ..."
+	@$(INSTALL) -e '.[test]'
+	@touch $@ $(RUN_READY)
