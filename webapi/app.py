@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 from flask import Flask, request
 from flask.json.provider import JSONProvider
+from werkzeug.routing import BaseConverter
 
 from metering.config import Config
 from store.client import Store
@@ -29,6 +30,13 @@ _BLUEPRINTS: Final = (
 )
 
 
+class _AnyText(BaseConverter):
+    """A part of a path that may hold any character, slashes too."""
+
+    regex = ".+"
+    part_isolating = False
+
+
 class _Json(JSONProvider):
     """JSON with times as Ceilometer wrote them: naive UTC, microseconds only where there are any."""
 
@@ -47,6 +55,7 @@ def create_app(
     app.json = _Json(app)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a resource's id may hold any character
+    app.url_map.converters["any_text"] = _AnyText
     app.config["MAX_CONTENT_LENGTH"] = config.api.max_body
     app.extensions[EXTENSION] = Services(config, store, spool, status)
     answer_errors(app)

@@ -6,11 +6,13 @@ Source: Ceilometer's v2 API; its client sends `q.type=` empty where it knows no 
 import ast
 import dataclasses
 import datetime as dt
+import math
 from typing import Final
 
-from dateutil import parser
 from werkzeug.datastructures import MultiDict
 
+from metering.refusal import RefusedError
+from metering.timestamps import parse_ms
 from webapi.errors import RequestError, invalid_input, unknown_argument
 from webapi.services import services
 
@@ -21,7 +23,9 @@ QUERY: Final = frozenset(f"q.{part}" for part in _PARTS)  # the arguments of a s
 _TRUE: Final = frozenset({"1", "t", "true", "on", "y", "yes"})
 _FALSE: Final = frozenset({"0", "f", "false", "off", "n", "no"})
 _MOST_CONDITIONS: Final = 100
-_MOST_DIGITS: Final = 400  # of a number; no text is turned into one beyond this
+_MOST_DIGITS: Final = 400  # of a number; longer text is none
+_REACH: Final = 2**63
+_EPOCH: Final = dt.datetime(1970, 1, 1)
 
 Args = MultiDict[str, str]
 Value = str | int | float | bool | dt.datetime
@@ -101,12 +105,22 @@ def integer_from(args: Args, name: str) -> int | None:
         raise invalid_input(name, text, "unable to convert to int") from None
 
 
-def timestamp_of(text: str) -> dt.datetime:
-    """Return an ISO 8601 time as naive UTC. Raises ValueError."""
+def boolean_from(args: Args, name: str) -> bool:
+    """Return a truth value among the arguments; false where it is absent. Raises RequestError."""
+    text = args.get(name)
+    if not text:
+        return False
     try:
-        parsed: dt.datetime = parser.isoparse(text.strip())
-        return parsed.astimezone(dt.timezone.utc).replace(tzinfo=None) if parsed.tzinfo else parsed
-    except OverflowError as error:
+        return _boolean(text)
+    except ValueError:
+        raise invalid_input(name, text, "unable to convert to bool") from None
+
+
+def timestamp_of(text: str) -> dt.datetime:
+    """Return an ISO 8601 time as naive UTC, in whole milliseconds. Raises ValueError."""
+    try:
+        return _EPOCH + dt.timedelta(milliseconds=parse_ms(text))
+    except RefusedError as error:
         raise ValueError(str(error)) from error
 
 
@@ -135,25 +149,27 @@ def _as_type(text: str, kind: str) -> Value:
 
 def _guessed(text: str) -> Value:
     """Return a number or truth value where the text is written as Python writes one, else the text."""
-    if len(text) > _MOST_DIGITS:
-        return text
     try:
-        found = ast.literal_eval(text)
+        found = ast.literal_eval(text) if len(text) <= _MOST_DIGITS else text
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
-    return found if isinstance(found, str | int | float) else text
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return found if abs(found) < _REACH else text
+    return found if isinstance(found, str | bool) else text
 
 
 def _integer(text: str) -> int:
-    if len(text) > _MOST_DIGITS:
-        raise ValueError("too many digits")
-    return int(text)
+    number = int(text) if len(text) <= _MOST_DIGITS else _REACH
+    if not -_REACH <= number < _REACH:
+        raise ValueError("it does not fit into 64 bits")
+    return number
 
 
 def _float(text: str) -> float:
-    if len(text) > _MOST_DIGITS:
-        raise ValueError("too many digits")
-    return float(text)
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("it is not finite")
+    return number
 
 
 def _boolean(text: str) -> bool:
