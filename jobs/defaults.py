@@ -31,10 +31,11 @@ def defaults_yaml() -> str:
 
 
 def _section(name: str, field: FieldInfo, indent: str) -> Iterator[str]:
-    yield f"{indent}# {field.description}"
+    yield f"{indent}# {field.description or name}"
     section = section_of(field)
     if section is None:
-        yield f"{indent}{name}: {_written(default_of(field))}"
+        default = "..." if field.is_required() else written(default_of(field))
+        yield f"{indent}{name}: {default}"
         return
     yield f"{indent}{name}:"
     for inner, inner_field in section.model_fields.items():
@@ -51,11 +52,8 @@ def _example(kind: str) -> Iterator[str]:
         return
     yield f"#  - type: {kind}"
     for name, field in settings.model_fields.items():
-        if name == "type":
-            continue
-        default = "..." if field.is_required() else _written(default_of(field))
-        yield f"#    # {field.description or name}"
-        yield f"#    {name}: {default}"
+        if name != "type":
+            yield from (f"#  {line}" for line in _section(name, field, "  "))
 
 
 def default_of(field: FieldInfo) -> Any:
@@ -69,7 +67,7 @@ def default_of(field: FieldInfo) -> Any:
     return adapter.dump_python(value, mode="json")
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Return a value on one line of YAML."""
     if isinstance(value, str) and value and not set(value) & set("\"'#:{}[],&*!|>%@`") - {":"}:
         plain = (

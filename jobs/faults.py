@@ -33,7 +33,7 @@ def faults_of(
 ) -> list[str]:
     """Return each fault of a model's validation as `path: reason`, below the path `at`."""
     return [
-        f"{at}{_dotted(found['loc'])}: {_reason(found, model)}"
+        f"{(at + _dotted(found['loc'])).rstrip('.')}: {_reason(found, model)}"
         for found in error.errors(include_url=False)
     ]
 

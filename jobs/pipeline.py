@@ -1,0 +1,50 @@
+"""The pipeline: one reading of this file is the data's way. The same object on every runner.
+
+feeds -> ReadFeeds -> DecodePayloads -> ShardSamples -> NormalizeSamples -> (WindowUsage, alarms)
+                        |- events          |- revisions   '- samples
+                        '- invalid         '- conflicts
+
+Every transform has a label: it names saved state, renaming one is a breaking change. In process the
+graph must stay one fused stage: no GroupByKey, Reshuffle, Flatten, side input or timer.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import apache_beam as beam
+
+from metering.config import Config
+from metering.repeats import Sieve
+from sinks.clickhouse import Outlet, WriteToClickHouse
+from sources.hub import Hub
+from sources.read_feeds import ReadFeeds
+from transforms import decode, normalize
+from transforms.decode import DecodePayloads
+from transforms.normalize import Incumbents, NormalizeSamples
+from transforms.shard import ShardSamples
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a process gives its pipeline; each is called where it is needed, and importable."""
+
+    hub: Callable[[], Hub]
+    outlet: Callable[[], Outlet]
+    sieve: Callable[[], Sieve]
+    incumbents: Incumbents
+
+
+def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
+    """Lay the whole job into a pipeline."""
+    payloads = pipeline | "ReadFeeds" >> ReadFeeds(parts.hub, config.job)
+
+    decoded = payloads | "DecodePayloads" >> DecodePayloads(config.decode)
+    decoded[decode.EVENTS] | "WriteEvents" >> WriteToClickHouse("events", parts.outlet)
+    decoded[decode.INVALID] | "WriteInvalid" >> WriteToClickHouse("invalid", parts.outlet)
+
+    keyed = decoded.samples | "ShardSamples" >> ShardSamples(config.job.shards)
+    normal = keyed | "NormalizeSamples" >> NormalizeSamples(parts.sieve, parts.incumbents)
+    normal[normalize.CONFLICTS] | "WriteConflicts" >> WriteToClickHouse("invalid", parts.outlet)
+    normal[normalize.REVISIONS] | "WriteRevisions" >> WriteToClickHouse("revisions", parts.outlet)
+    normal.samples | "WriteSamples" >> WriteToClickHouse("samples", parts.outlet)
+    # Here `normal.samples` goes on: WindowUsage, MatchAlarms, EvaluateAlarms.
