@@ -38,9 +38,13 @@ class SpoolSettings(FeedSettings):
     """Where the spool is and how large it may grow (metering.config.Spool)."""
 
     type: str = "spool"
-    path: Path = Path("data/spool")
-    segment_bytes: int = pydantic.Field(16 * 1024**2, ge=4096)
-    max_bytes: int = pydantic.Field(4 * 1024**3, ge=4096)
+    path: Path = pydantic.Field(Path("data/spool"), description="folder of segments")
+    segment_bytes: int = pydantic.Field(
+        16 * 1024**2, ge=4096, description="bytes after which a new segment is begun"
+    )
+    max_bytes: int = pydantic.Field(
+        4 * 1024**3, ge=4096, description="bytes the folder may hold; appends beyond are refused"
+    )
 
 
 @dataclasses.dataclass(slots=True)
