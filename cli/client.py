@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import requests
 
-from cli.errors import CommandError
+from cli.errors import AwayError, CommandError
 
 _TIMEOUT = (5.0, 300.0)  # s, to connect and to wait for an answer
 
@@ -67,7 +67,8 @@ def _content(answer: requests.Response) -> Any:
             f"{answer.url} answered {answer.status_code} without JSON; is this Streamgauge's API?"
         ) from error
     if answer.status_code >= 400:
-        raise CommandError(_faultstring(content) or f"{answer.status_code} {answer.reason}")
+        kind = AwayError if answer.status_code == 503 else CommandError
+        raise kind(_faultstring(content) or f"{answer.status_code} {answer.reason}")
     return content
 
 

@@ -7,6 +7,10 @@ class CommandError(Exception):
     exit_code = 1
 
 
+class AwayError(CommandError):
+    """The service cannot take this now (503); later it may."""
+
+
 class UsageError(CommandError):
     """The command line or the configuration is wrong. Exit code 2."""
 

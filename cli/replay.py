@@ -9,16 +9,18 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from cli.client import Client
 from cli.command import Showing, fields_of
 from cli.configuration import add_config, loaded
-from cli.errors import UsageError
+from cli.errors import AwayError, UsageError
 
 if TYPE_CHECKING:
     from jobs.settings import Config
 
 Progress = Callable[[int, int], None]
+_PATIENCE: Final = 600.0  # s, while the spool is full
 
 
 class Replay(Showing):
@@ -55,9 +57,23 @@ class Replay(Showing):
 
         client, accepted = self.client(), 0
         for batch in batches(parsed.file, parsed.speed, parsed.shift_to_now, config.api.max_body):
-            accepted += client.post_lines("/v1/payloads", batch.lines)["accepted"]
+            accepted += _sent(client, batch.lines)
             progress(batch.done, batch.total)
         return {"payloads": accepted, "through": client.url}
+
+
+def _sent(client: Client, lines: list[bytes]) -> int:
+    """Send lines, again and again while the spool is full, and return how many were taken."""
+    from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+    patient = Retrying(
+        retry=retry_if_exception_type(AwayError),
+        wait=wait_exponential(multiplier=0.1, max=5),
+        stop=stop_after_delay(_PATIENCE),
+        reraise=True,
+    )
+    answer = patient(client.post_lines, "/v1/payloads", lines)
+    return int(answer["accepted"])
 
 
 def _here(config: "Config", parsed: argparse.Namespace, progress: Progress) -> dict[str, Any]:

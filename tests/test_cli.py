@@ -1,6 +1,8 @@
 """The command line against an API that answers from a script, over real HTTP."""
 
 import csv
+import fcntl
+import gzip
 import io
 import json
 import os
@@ -21,6 +23,7 @@ from werkzeug.wrappers import Request, Response
 
 from cli.main import Streamgauge, main
 from cli.query import query_params
+from jobs.replay_lines import cut
 
 Answer = Any
 SAMPLE = {
@@ -37,7 +40,7 @@ SAMPLE = {
 
 
 class Api:
-    """What is asked of the API, and what it answers: path -> JSON, or (status, JSON)."""
+    """What is asked of the API, and what it answers: path -> JSON, (status, JSON), or some in turn."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -57,6 +60,7 @@ class Api:
 
     def _answer(self, path: str) -> Response:
         found = self.answers.get(path, (404, {"error_message": {"faultstring": f"no {path}"}}))
+        found = next(found) if isinstance(found, Iterator) else found
         status, content = found if isinstance(found, tuple) else (200, found)
         text = content if isinstance(content, str) else json.dumps(content)
         return Response(text, status, content_type="application/json")
@@ -336,3 +340,55 @@ def test_every_command_has_one_line_of_help() -> None:
     for name, _ in app.command_manager:
         found, _, _ = app.command_manager.find_command(name.split())
         assert found(app, None).get_description().splitlines()[0].strip()
+
+
+@pytest.fixture
+def taken_folder(tmp_path: Path) -> Iterator[Path]:
+    """A database folder that a process has, by the engine's own lock; -> a configuration of it."""
+    folder = tmp_path / "db"
+    folder.mkdir()
+    file = tmp_path / "c.yaml"
+    file.write_text(f"database: {{path: {folder}}}\n")
+    with (folder / "status").open("w") as status:
+        fcntl.flock(status, fcntl.LOCK_EX)
+        yield file
+
+
+def test_a_replay_beside_a_running_service_goes_through_it(
+    api: Api, run: Run, taken_folder: Path, tmp_path: Path
+) -> None:
+    lines = [b'{"a":1}', b"broken", b'{"b":2}']
+    first, second = tmp_path / "[1].jsonl", tmp_path / "two.jsonl.gz"
+    first.write_bytes(b"\n".join(lines[:2]) + b"\n")
+    second.write_bytes(gzip.compress(lines[2]))
+    api.answers["/v1/payloads"] = (201, {"accepted": 3})
+    code, out, err = run(
+        "replay", str(first), str(second), "--config", str(taken_folder), "-f", "json"
+    )
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {"payloads": 3, "through": api.url}
+    assert api.bodies == [b"\n".join(lines)]
+    assert api.headers[0]["Content-Type"] == "application/x-ndjson"
+
+
+def test_a_replay_waits_while_the_spool_is_full(
+    api: Api, run: Run, taken_folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b"{}\n")
+    full = (503, {"error_message": {"faultstring": "the spool is full"}})
+    api.answers["/v1/payloads"] = iter([full, full, (201, {"accepted": 1})])
+    code, out, _ = run("replay", str(file), "--config", str(taken_folder), "-f", "value")
+    assert (code, out) == (0, f"1\n{api.url}\n")
+    assert api.bodies == [b"{}"] * 3
+
+
+def test_a_replay_of_a_file_that_is_not_there_is_bad_usage(run: Run) -> None:
+    assert run("replay", "nowhere.jsonl") == (2, "", "no such file: nowhere.jsonl\n")
+
+
+@given(st.lists(st.binary(max_size=9).map(lambda line: line.replace(b"\n", b"")), max_size=20))
+def test_lines_are_cut_in_order_to_the_size_of_a_request(lines: list[bytes]) -> None:
+    parts = list(cut(lines, 12))
+    assert [line for part in parts for line in part] == lines
+    assert all(len(part) == 1 or len(b"\n".join(part)) < 12 for part in parts)
