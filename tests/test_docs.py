@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cliff.command import Command
 from cliff.lister import Lister
 from cliff.show import ShowOne
@@ -14,6 +15,7 @@ from cli.main import COMMANDS, Streamgauge
 from jobs.defaults import default_of, written
 from jobs.faults import field_paths, section_of
 from jobs.feeds import feed_class, installed
+from jobs.settings import load
 from metering.config import Config, Database
 from store.client import Store
 from webapi.app import create_app
@@ -141,3 +143,16 @@ def test_every_name_of_a_command_leads_to_a_class() -> None:
     for target in COMMANDS.values():
         module, _, name = target.partition(":")
         assert isinstance(getattr(import_module(module), name), type)
+
+
+def test_the_image_has_every_package() -> None:
+    copied = set(re.findall(r"^COPY (\w+) \1$", (ROOT / "deploy/Dockerfile").read_text(), re.M))
+    packages = set(re.findall(r'^        "(\w+)",$', (ROOT / "setup.py").read_text(), re.M))
+    assert copied == packages
+
+
+def test_the_feed_of_the_compose_file_is_a_good_configuration() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    environ = compose["services"]["streamgauge"]["environment"]
+    config = load(None, {name: re.sub(r"\$\{.*?\}", "x", text) for name, text in environ.items()})
+    assert [feed["type"] for feed in config.feeds] == ["rabbitmq"]
