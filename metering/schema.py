@@ -33,6 +33,13 @@ SAMPLES: Final = pa.schema(
     ]
 )
 
+# What a settled conflict writes: samples with the rest of their row in the store (see metering.conflicts).
+REVISIONS: Final = (
+    SAMPLES.append(pa.field("variant", pa.uint64(), nullable=False))
+    .append(pa.field("version", pa.uint32(), nullable=False))
+    .append(pa.field("is_deleted", pa.uint8(), nullable=False))
+)
+
 # One event a row; traits by type. project_id and user_id scope non-admins. raw is "" unless kept.
 # content is the xxh64 of the notification's text: what tells two contents under one id apart.
 EVENTS: Final = pa.schema(

@@ -5,10 +5,13 @@ subclass; its name is the `type` in the configuration's list of feeds.
 """
 
 import abc
-import dataclasses
 from typing import Any, ClassVar, Final
 
 import pydantic
+
+from metering.elements import Payloads
+
+__all__ = ["GROUP", "Feed", "FeedError", "FeedSettings", "Payloads"]
 
 GROUP: Final = "streamgauge.feeds"
 
@@ -26,20 +29,6 @@ class FeedSettings(pydantic.BaseModel):
     idle_after: float = pydantic.Field(
         900.0, ge=0, description="seconds; empty this long, its watermark follows the clock"
     )
-
-
-@dataclasses.dataclass(slots=True)
-class Payloads:
-    """Some raw messages of one feed, in the feed's order, acknowledged together by `receipt`."""
-
-    feed: str
-    bodies: list[bytes]
-    receipt: Any = None
-
-    def __post_init__(self) -> None:
-        self.size = sum(map(len, self.bodies))
-
-    size: int = dataclasses.field(init=False, default=0)  # bytes
 
 
 class FeedError(Exception):

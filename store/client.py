@@ -5,17 +5,20 @@ Errors: StoreError where the store can't be used as it is, with what to do; Stor
     trying again may help (a server that does not answer, a full disk). Others are the query's own.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, ProgrammingError
+from clickhouse_connect.driver.query import QueryResult
 
 from metering.config import Database
 
@@ -41,6 +44,7 @@ class Store:
         self._clients: list[Client] = []
         self._lock = threading.Lock()
         self._closed = False
+        self.last_error: str | None = None  # why the last write was not taken; None once one was
 
     @property
     def embedded(self) -> bool:
@@ -60,10 +64,19 @@ class Store:
 
     def insert(self, table: str, rows: pa.Table) -> None:
         """Write rows; durable when it returns. Raises StoreAwayError."""
-        try:
+        with self._told_apart():
             self.client().insert_arrow(table, rows, database=self.name)
-        except (DatabaseError, OperationalError) as error:
-            raise _away(error, self.database) from error
+        self.last_error = None
+
+    def query(self, sql: str, parameters: dict[str, Any] | None = None) -> QueryResult:
+        """Run the program's own bounded query. Raises StoreAwayError."""
+        with self._told_apart():
+            return self.client().query(sql, parameters=parameters)
+
+    def query_arrow(self, sql: str, parameters: dict[str, Any] | None = None) -> pa.Table:
+        """Run the program's own bounded query for many rows. Raises StoreAwayError."""
+        with self._told_apart():
+            return self.client().query_arrow(sql, parameters=parameters)
 
     def command(self, sql: str, **parameters: Any) -> Any:
         """Run a statement that returns at most one value."""
@@ -76,6 +89,18 @@ class Store:
             clients, self._clients = self._clients, []
         for client in clients:
             client.close()
+
+    @contextlib.contextmanager
+    def _told_apart(self) -> Iterator[None]:
+        """Raise StoreAwayError for what may pass, and keep it for the status."""
+        try:
+            yield
+        except (DatabaseError, OperationalError) as error:
+            reason = _passing(error, self.database)
+            if reason is None:
+                raise
+            self.last_error = reason
+            raise StoreAwayError(reason) from error
 
     def _connect(self) -> Client:
         try:
@@ -140,13 +165,21 @@ def in_use(folder: Path) -> bool:
     return False
 
 
-def _away(error: Exception, database: Database) -> StoreAwayError:
+# ClickHouse's codes for what may pass: time-outs, sockets, read-only, memory, disk, too many parts.
+_PASSING: Final = frozenset({159, 202, 203, 209, 210, 241, 242, 243, 252, 279, 285, 319, 425})
+
+
+def _passing(error: Exception, database: Database) -> str | None:
+    """Return what to say of an error that may pass by itself; None for any other."""
     text = str(error)
-    if "No space left" in text or "NOT_ENOUGH_SPACE" in text or "Code: 243" in text:
-        return StoreAwayError(
-            f"the disk of database.path {database.path} is full; free some space, nothing is lost meanwhile"
+    if "No space left" in text or "NOT_ENOUGH_SPACE" in text:
+        return (
+            f"the disk of database.path {database.path} is full: free some space;"
+            " nothing is lost, feeds wait meanwhile"
         )
-    return StoreAwayError(f"the store did not take the rows: {_first_line(text)}")
+    if isinstance(error, OperationalError) or getattr(error, "code", None) in _PASSING:
+        return f"the store did not answer: {_first_line(text)}"
+    return None
 
 
 def _first_line(text: str) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from metering.schema import SAMPLES
 from store.client import Store
 
 _SERIES = ("resource_id", "meter", "project_id", "user_id", "source")
@@ -36,6 +37,14 @@ def sample_rows(samples: pa.Table) -> pa.Table:
         .append_column("version", pa.array(np.zeros(n, np.uint32)))
         .append_column("is_deleted", pa.array(np.zeros(n, np.uint8)))
     )
+
+
+def insert_revisions(store: Store, revisions: pa.Table) -> None:
+    """Write rows of settled conflicts (metering.schema.REVISIONS), and the newest that count."""
+    if revisions.num_rows:
+        store.insert("samples", revisions)
+        counting = revisions.filter(pc.equal(revisions["is_deleted"], 0))
+        insert_latest(store, counting.select(SAMPLES.names))
 
 
 def insert_latest(store: Store, samples: pa.Table) -> None:

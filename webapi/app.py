@@ -21,6 +21,7 @@ _BLUEPRINTS: Final = (
     "invalid",
     "meters",
     "openapi",
+    "payloads",
     "query_samples",
     "resources",
     "samples",

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask, Response, json
 from werkzeug.exceptions import HTTPException
 
+from sources.spool import SpoolError
 from store.client import StoreAwayError
 from store.queries.run import QueryBoundError
 
@@ -53,6 +54,7 @@ def answer_errors(app: Flask) -> None:
     app.register_error_handler(RequestError, _requested)
     app.register_error_handler(QueryBoundError, _bounded)
     app.register_error_handler(StoreAwayError, _away)
+    app.register_error_handler(SpoolError, _away)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unforeseen)
 
@@ -72,7 +74,7 @@ def _bounded(error: QueryBoundError) -> Response:
     return fault(str(error), 400)
 
 
-def _away(error: StoreAwayError) -> Response:
+def _away(error: StoreAwayError | SpoolError) -> Response:
     return fault(str(error), 503)
 
 

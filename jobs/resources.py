@@ -1,0 +1,105 @@
+"""What a process of the job holds open: its feeds, its store. One of each a configuration.
+
+The pipeline carries the configuration only; every process that runs a part of it opens its own.
+"""
+
+import dataclasses
+import functools
+import threading
+import time
+from collections.abc import Sequence
+
+from jobs import feeds
+from jobs.pipeline import Parts
+from metering.config import Config
+from metering.conflicts import Stored
+from metering.draft import Draft
+from metering.repeats import Sieve
+from sinks.clickhouse import Outlet
+from sources.hub import Hub
+from sources.spool import SpoolFeed, SpoolSettings
+from store.client import Store
+from store.incumbents import incumbents
+from store.migrate import migrate
+from store.recall import catch_up_latest, recalled_sieve
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """Open feeds and store; `stopping` makes sinks give up waiting for a store that is away."""
+
+    config: Config
+    hub: Hub
+    spool: SpoolFeed
+    store: Store
+    stopping: threading.Event
+
+    def close(self) -> None:
+        """Close all, and forget them."""
+        self.hub.close()
+        self.store.close()
+        with _lock:
+            _opened.pop(_key(self.config), None)
+
+
+_opened: dict[str, Resources] = {}
+_lock = threading.Lock()
+
+
+def resources(config: Config) -> Resources:
+    """Return this process's resources for a configuration, opened at first use.
+
+    Raises StoreError, FeedError, ConfigError.
+    """
+    with _lock:
+        key = _key(config)
+        if key not in _opened:
+            _opened[key] = _open(config)
+        return _opened[key]
+
+
+def parts(config: Config) -> Parts:
+    """Return what the pipeline asks this process for."""
+    return Parts(
+        hub=functools.partial(_hub, config),
+        outlet=functools.partial(_outlet, config),
+        sieve=functools.partial(_sieve, config),
+        incumbents=functools.partial(_incumbents, config),
+    )
+
+
+def _open(config: Config) -> Resources:
+    store = Store(config.database)
+    migrate(store)
+    catch_up_latest(store)
+    spool = SpoolFeed(SpoolSettings(name=feeds.RESERVED, **config.spool.model_dump()))
+    hub = Hub([spool, *feeds.build(config)], config.job.queue_bytes)
+    try:
+        hub.open()
+    except BaseException:
+        store.close()
+        raise
+    return Resources(config, hub, spool, store, threading.Event())
+
+
+def _key(config: Config) -> str:
+    return config.model_dump_json()
+
+
+def _hub(config: Config) -> Hub:
+    return resources(config).hub
+
+
+def _outlet(config: Config) -> Outlet:
+    held = resources(config)
+    return Outlet(held.store, held.stopping)
+
+
+def _sieve(config: Config) -> Sieve:
+    held = resources(config)
+    job = config.job
+    return recalled_sieve(held.store, job.remembered_ids, job.lateness, int(time.time()))
+
+
+def _incumbents(config: Config, drafts: Sequence[Draft], contested: Sequence[str]) -> list[Stored]:
+    return incumbents(resources(config).store, drafts, contested)

@@ -1,0 +1,164 @@
+"""The service: everything in one process. `streamgauge run` and `streamgauge replay`."""
+
+import dataclasses
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from jobs.embedded import EmbeddedJob
+from jobs.resources import Resources, resources
+from jobs.status import Status
+from metering.config import Config
+from sources.feed import FeedError
+from store.client import StoreError
+from transforms.counters import counted
+from webapi.app import create_app
+from webapi.serving import ServingError, serve
+from webapi.sql_endpoint import create_sql_app
+
+_SHOWN: Final = 1.0  # s between status lines on a terminal
+_SHOWN_ELSEWHERE: Final = 30.0  # s between them where the output is a file
+
+
+class ServiceError(Exception):
+    """The service cannot start or go on; says what to do."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay took in, and what became of it."""
+
+    payloads: int
+    samples: int
+    events: int
+    invalid: int
+    repeats: int
+    conflicts: int
+
+
+def run(config: Config) -> int:
+    """Run the job, the API and the SQL endpoint until SIGINT or SIGTERM; return the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    stop = threading.Event()
+    with _signals(stop), ExitStack() as open_things:
+        held, job = _started(config, open_things)
+        status = Status(held, job, version("streamgauge"))
+        _serve(config, held, status, open_things)
+        _tell(config)
+        while not stop.is_set() and not job.ended.is_set():
+            stop.wait(_SHOWN if sys.stdout.isatty() else _SHOWN_ELSEWHERE)
+            _show(status())
+        print("\nstopping: writing and acknowledging what was taken in", flush=True)
+        job.stop()
+    if job.failure is not None:
+        raise ServiceError(f"the job ended: {_sentence(job.failure)}") from job.failure
+    print("stopped", flush=True)
+    return 0
+
+
+def replay(
+    config: Config,
+    paths: Sequence[Path],
+    speed: float | None,
+    shift_to_now: bool,
+    progress: Callable[[int, int], None],
+) -> ReplayResult:
+    """Run the job over files, without a service, to their end. Raises ServiceError."""
+    files = {"type": "files", "paths": [str(path) for path in paths]}
+    files |= {"speed": speed, "shift_to_now": shift_to_now}
+    bounded = config.model_copy(update={"feeds": [files]})
+    names = [field.name for field in dataclasses.fields(ReplayResult)]
+    before = {name: counted(name) for name in names}
+    stop = threading.Event()
+    with _signals(stop), ExitStack() as open_things:
+        held, job = _started(bounded, open_things, to_the_end=True)
+        feed = held.hub.feeds["files"]
+        while not stop.is_set() and not job.ended.wait(0.2):
+            progress(*feed.progress())  # type: ignore[attr-defined]
+        job.stop()
+        progress(*feed.progress())  # type: ignore[attr-defined]
+        failed = feed.status()["last_error"] or held.hub.failed("files")
+    if job.failure is not None:
+        raise ServiceError(f"the job ended: {_sentence(job.failure)}") from job.failure
+    if failed:
+        raise ServiceError(failed)
+    return ReplayResult(**{name: counted(name) - before[name] for name in names})
+
+
+def _started(
+    config: Config, open_things: ExitStack, to_the_end: bool = False
+) -> tuple[Resources, EmbeddedJob]:
+    try:
+        held = resources(config)
+    except (StoreError, FeedError) as error:
+        raise ServiceError(str(error)) from error
+    open_things.callback(held.close)
+    if to_the_end:
+        held.hub.end_with_feeds({"files"})
+    job = EmbeddedJob(held)
+    job.start()
+    return held, job
+
+
+def _serve(config: Config, held: Resources, status: Status, open_things: ExitStack) -> None:
+    try:
+        app = create_app(config, held.store, held.spool, status)
+        open_things.callback(serve(app, config.api.listen, config.api.threads).close)
+        if config.sql.password is not None:
+            sql_app = create_sql_app(config, held.store)
+            open_things.callback(serve(sql_app, config.sql.listen, config.api.threads).close)
+    except ServingError as error:
+        held.hub.stop()
+        raise ServiceError(str(error)) from error
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Set `stop` on SIGINT and SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell(config: Config) -> None:
+    url = f"http://{config.api.listen}"
+    feeds = ", ".join(str(feed.get("name") or feed.get("type")) for feed in config.feeds)
+    print(f"Streamgauge {version('streamgauge')} is metering: {feeds or 'only what is pushed'}.")
+    print(f"  API          {url}/v2/meters   (and {url}/openapi.json)")
+    if config.sql.password is not None:
+        print(f"  SQL          http://{config.sql.listen}   user {config.sql.user}")
+    print("Try, in another terminal:")
+    print("  .venv/bin/streamgauge meter list")
+    print("  .venv/bin/streamgauge statistics cpu --period 60")
+    print("  .venv/bin/streamgauge status", flush=True)
+
+
+def _show(status: dict[str, Any]) -> None:
+    line = (
+        f"{status['samples_per_second']:>9,.0f} samples/s   {status['samples']:,} samples"
+        f"   {status['events']:,} events   lag {status['lag_seconds']:.2f} s"
+        f"   last error: {status['last_error'] or 'none'}"
+    )
+    if sys.stdout.isatty():
+        print(f"\r\x1b[K{line[:150]}", end="", flush=True)
+    else:
+        print(line, flush=True)
+
+
+def _sentence(failure: BaseException) -> str:
+    return (str(failure).strip().splitlines() or [type(failure).__name__])[-1]

@@ -1,0 +1,86 @@
+"""What travels through the job besides tables."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(slots=True)
+class Payloads:
+    """Some raw messages of one feed, in the feed's order, acknowledged together by `receipt`."""
+
+    feed: str
+    bodies: list[bytes]
+    receipt: Any = None
+    received: int = 0  # ms; when they came, set by who polls the feed
+    size: int = dataclasses.field(init=False, default=0)  # bytes
+
+    def __post_init__(self) -> None:
+        self.size = sum(map(len, self.bodies))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tick:
+    """The time, as data: what closes windows and decides that something did not come.
+
+    `now` and `watermark` are ms since the epoch; `watermark` is None before the first message.
+    Each of `readers` readers sends its own; a shard's watermark is the least over readers.
+    """
+
+    now: int
+    watermark: int | None
+    reader: int = 0
+    readers: int = 1
+
+
+@dataclasses.dataclass(slots=True)
+class FeedClock:
+    """What a reader knows of a feed at a tick. Units: s, `now` and `newest` in ms."""
+
+    feed: str
+    disorder: float
+    idle: bool  # it has answered "empty" for its idle bound
+
+
+@dataclasses.dataclass(slots=True)
+class Beat:
+    """A reader's tick before the payloads' times are known; Decode makes a Tick of it."""
+
+    now: int  # ms
+    feeds: list[FeedClock]
+    reader: int = 0
+    readers: int = 1
+
+
+class Watermark:
+    """The watermark of a reader: the least of its feeds', never going back.
+
+    A feed's is its newest event time less its bound on disorder, or, once it has been idle for its
+    bound, now less that. Before each feed's first message there is none, so nothing is late.
+    """
+
+    def __init__(self) -> None:
+        self._newest: dict[str, int] = {}
+        self._reached: int | None = None
+
+    def saw(self, feed: str, newest: int | None) -> None:
+        """Take the newest event time (ms) of a feed's payloads."""
+        if newest is not None:
+            self._newest[feed] = max(newest, self._newest.get(feed, newest))
+
+    def tick(self, beat: Beat) -> Tick:
+        """Return the reader's tick."""
+        marks = [self._mark(clock, beat.now) for clock in beat.feeds]
+        known = [mark for mark in marks if mark is not None]
+        if known and len(known) == len(marks):
+            least = min(known)
+            self._reached = least if self._reached is None else max(self._reached, least)
+        return Tick(beat.now, self._reached, beat.reader, beat.readers)
+
+    def _mark(self, clock: FeedClock, now: int) -> int | None:
+        disorder = int(clock.disorder * 1000)
+        newest = self._newest.get(clock.feed)
+        if newest is not None and newest > now:
+            newest = now  # a clock ahead of ours must not close windows early
+        if clock.idle:
+            return max(now, newest or 0) - disorder
+        return None if newest is None else newest - disorder

@@ -1,0 +1,45 @@
+"""The newest sample of every series, written seldom while much comes and at once while little does."""
+
+import time
+from typing import Final
+
+import pyarrow as pa
+
+from metering.batches import together
+from store.client import Store
+from store.rows import insert_latest
+
+_SMALL: Final = 5000  # samples; so few are written at once
+_SELDOM: Final = 5.0  # s; more wait so long at the most, as a series' newest replaces the others
+
+
+class LatestWriter:
+    """Keeps `latest` up to date.
+
+    Guarantee: what waits when the process is killed is read from `samples` at the next start
+        (store.catch_up).
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+        self._written = 0.0
+
+    def take(self, tables: list[pa.Table]) -> None:
+        """Take samples (SAMPLES) that are stored."""
+        self._waiting += tables
+        self._rows += sum(table.num_rows for table in tables)
+
+    def write_if_due(self) -> None:
+        """Write when little waits, or has waited long. Raises StoreAwayError."""
+        if self._rows <= _SMALL or time.monotonic() - self._written >= _SELDOM:
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits. Raises StoreAwayError."""
+        if self._waiting:
+            insert_latest(self._store, together(self._waiting))
+            self._written = time.monotonic()
+            self._waiting.clear()
+            self._rows = 0

@@ -1,0 +1,102 @@
+"""ReadFeeds: payloads and ticks, out of the feeds and into the job.
+
+Guarantee: a payload is acknowledged by the finalizer of its bundle, after every sink fused with this
+    source has written. At least once.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTracker
+from apache_beam.transforms.core import RestrictionProvider
+
+from metering.config import Job
+from metering.elements import Beat, FeedClock, Payloads
+from sources.hub import Hub
+
+_END = 1 << 60
+
+
+class _EndlessTracker(OffsetRestrictionTracker):
+    """Counts elements; splits nowhere but at a checkpoint."""
+
+    def is_bounded(self) -> bool:
+        return False
+
+    def try_split(self, fraction_of_remainder: float) -> Any:
+        return None if fraction_of_remainder else super().try_split(fraction_of_remainder)
+
+
+class _Endless(RestrictionProvider):
+    def initial_restriction(self, element: str) -> OffsetRange:
+        return OffsetRange(0, _END)
+
+    def create_tracker(self, restriction: OffsetRange) -> _EndlessTracker:
+        return _EndlessTracker(restriction)
+
+    def restriction_size(self, element: str, restriction: OffsetRange) -> float:
+        return 1.0
+
+
+_ENDLESS = _Endless()
+
+
+class _ReadFn(beam.DoFn):
+    """One element a call: the bundle ends with it, and is acknowledged."""
+
+    def __init__(self, hub: Callable[[], Hub], job: Job) -> None:
+        self._hub = hub
+        self._job = job
+        self._ticked = 0.0
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self,
+        reader: int,
+        finalizer: Any = beam.DoFn.BundleFinalizerParam,  # before the tracker, or Beam passes it twice
+        tracker: Any = beam.DoFn.RestrictionParam(_ENDLESS),
+    ) -> Iterator[list[Payloads] | Beat]:
+        hub = self._hub()
+        position = tracker.current_restriction().start
+        if hub.stopping or hub.drained:
+            tracker.try_claim(_END)  # the rest of the restriction: the job ends
+            return
+        tracker.try_claim(position)
+        job = self._job
+        taken = hub.take(job.element_payloads, job.element_bytes, job.tick, job.linger)
+        if taken:
+            finalizer.register(lambda: hub.ack(taken))
+            yield taken
+        if time.monotonic() - self._ticked >= job.tick / 2:
+            self._ticked = time.monotonic()
+            yield _beat(hub, reader)
+        tracker.defer_remainder()
+
+
+def _beat(hub: Hub, reader: int) -> Beat:
+    clocks = [
+        FeedClock(name, feed.settings.disorder, hub.idle(name)) for name, feed in hub.feeds.items()
+    ]
+    return Beat(int(time.time() * 1000), clocks, reader)
+
+
+@dataclasses.dataclass
+class ReadFeeds(beam.PTransform):
+    """PBegin -> PCollection[list[Payloads] | Beat], endless until the hub stops or is drained.
+
+    `hub` returns this process's hub of opened feeds; it must be importable.
+    """
+
+    hub: Callable[[], Hub]
+    job: Job
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
+        """Return one element a poll."""
+        return (
+            begin
+            | "Readers" >> beam.Create([0], reshuffle=False)
+            | "Poll" >> beam.ParDo(_ReadFn(self.hub, self.job))
+        )

@@ -1,0 +1,35 @@
+"""What the job counts, by the same names on every runner: Beam metrics, and Prometheus in this process."""
+
+from typing import Final
+
+import prometheus_client
+from apache_beam.metrics import Metrics
+
+_NAMESPACE: Final = "streamgauge"
+_WHAT: Final = {
+    "payloads": "payloads decoded",
+    "samples": "samples that were written",
+    "events": "events that were written",
+    "invalid": "payloads and samples refused",
+    "repeats": "samples dropped, as they had come before",
+    "conflicts": "samples refused, as their message id came with other content",
+    "set_aside": "samples set aside for a larger one of the same series and moment",
+    "bundles": "bundles written",
+    "write_retries": "writes tried again, as the store did not take them",
+}
+_prometheus: Final = {
+    name: prometheus_client.Counter(f"{_NAMESPACE}_{name}", what) for name, what in _WHAT.items()
+}
+_beam: Final = {name: Metrics.counter(_NAMESPACE, name) for name in _WHAT}
+
+
+def count(name: str, amount: int = 1) -> None:
+    """Count something of _WHAT."""
+    if amount:
+        _prometheus[name].inc(amount)
+        _beam[name].inc(amount)
+
+
+def counted(name: str) -> int:
+    """Return what this process has counted since its start."""
+    return int(_prometheus[name]._value.get())

@@ -1,0 +1,79 @@
+"""NormalizeSamples: each sample once, conflicts set aside.
+
+What is to come here: order by event time, growth between neighbours, resets.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam import pvalue
+
+from metering.batches import conflict_table, drafts_of, revision_table
+from metering.conflicts import Stored, settle
+from metering.draft import Draft
+from metering.elements import Tick
+from metering.repeats import Sieve
+from transforms.counters import count
+from transforms.shard import Keyed
+
+REVISIONS = "revisions"
+CONFLICTS = "conflicts"
+
+Incumbents = Callable[[Sequence[Draft], Sequence[str]], list[Stored]]
+Remember = Callable[[Sieve], None]
+
+
+class _NormalizeFn(beam.DoFn):
+    def __init__(self, sieve: Callable[[], Sieve], incumbents: Incumbents) -> None:
+        self._make_sieve = sieve
+        self._incumbents = incumbents
+
+    def setup(self) -> None:
+        self._sieve = self._make_sieve()
+
+    def process(self, keyed: Keyed) -> Iterator[Any]:
+        shard, element = keyed
+        if isinstance(element, Tick):
+            yield keyed
+            return
+        sifted = self._sieve.sift(element)
+        count("repeats", sifted.repeats)
+        count("samples", sifted.clean.num_rows)
+        if sifted.clean.num_rows:
+            yield shard, sifted.clean
+        if sifted.suspect.num_rows:
+            yield from self._settle(sifted.suspect, sifted.contested)
+
+    def _settle(self, suspect: pa.Table, contested: list[str]) -> Iterator[Any]:
+        arrived = drafts_of(suspect)
+        stored = self._incumbents([draft for draft, _ in arrived], contested)
+        settled = settle(arrived, stored)
+        count("repeats", settled.repeats)
+        count("set_aside", settled.set_aside)
+        count("conflicts", len(settled.conflicts))
+        count("samples", sum(row.counts and not row.version for row in settled.writes))
+        if settled.conflicts:
+            yield pvalue.TaggedOutput(CONFLICTS, conflict_table(settled.conflicts, arrived))
+        if settled.writes:
+            yield pvalue.TaggedOutput(REVISIONS, revision_table(settled.writes))
+
+
+@dataclasses.dataclass
+class NormalizeSamples(beam.PTransform):
+    """PCollection[(shard, SAMPLES | Tick)] -> the same, each sample once; REVISIONS and CONFLICTS.
+
+    State:  of a process: newest timestamp a series, recent message ids (metering.repeats.Sieve);
+        `sieve` makes one that knows what the store knows, `incumbents` asks the store about few.
+    Guarantee: the store ends up the same whatever the order and repetition of its input.
+    """
+
+    sieve: Callable[[], Sieve]
+    incumbents: Incumbents
+
+    def expand(self, keyed: beam.PCollection) -> Any:
+        """Return the outputs `samples`, REVISIONS (rows that replace) and CONFLICTS (invalid)."""
+        fn = _NormalizeFn(self.sieve, self.incumbents)
+        return keyed | "Sift" >> beam.ParDo(fn).with_outputs(REVISIONS, CONFLICTS, main="samples")
