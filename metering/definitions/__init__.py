@@ -1,1 +1,1 @@
-"""Meter and event definitions in the form operators have: read, checked, applied to notifications."""
+"""Definition files: what operators write to make samples and events of notifications."""
