@@ -1,4 +1,4 @@
-"""Conditions as people write them: `project_id=abc`, `timestamp>=2026-11-01`, `metadata.cpus>integer::2`.
+"""Conditions as people write them: `project_id=abc`, `timestamp>=2026-11-01`, `metadata.cpus=integer::2`.
 
 Shape: text -> the q.field, q.op, q.value and q.type of the API, aligned by position.
 """

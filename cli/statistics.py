@@ -51,9 +51,8 @@ def _params(parsed: argparse.Namespace) -> Params:
     params += [("groupby", field) for field in parsed.groupby]
     for text in parsed.aggregate:
         func, _, param = text.partition(":")
-        params.append(("aggregate.func", func))
-        if param:
-            params.append(("aggregate.param", param))
+        # An empty one is sent too: the two align by position.
+        params += [("aggregate.func", func), ("aggregate.param", param)]
     return params
 
 

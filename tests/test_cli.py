@@ -212,6 +212,7 @@ def test_statistics_have_a_column_for_each_group_and_figure(api: Api, run: Run) 
         ("period", "60"),
         ("groupby", "project_id"),
         ("aggregate.func", "avg"),
+        ("aggregate.param", ""),
         ("aggregate.func", "cardinality"),
         ("aggregate.param", "resource_id"),
     ]

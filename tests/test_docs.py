@@ -74,7 +74,7 @@ def routes() -> set[str]:
     """Return `METHOD /path/{}` of every route."""
     app = create_app(Config(), Store(Database()), NoSpool(), dict)
     return {
-        f"{method} {re.sub(r'<[^>]*>', '{}', rule.rule)}"
+        f"{method} {re.sub(r'<[^>]*>', '{}', rule.rule.rstrip('/') or '/')}"
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
