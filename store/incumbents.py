@@ -33,7 +33,7 @@ def incumbents(store: Store, drafts: Sequence[Draft], contested: Sequence[str]) 
     for _ in range(_ROUNDS):
         rows = list(_by_key(store, sorted(keys - asked_keys)))
         asked_keys |= keys
-        ids -= {row.draft.message_id for row in rows} | asked_ids
+        ids -= {row.draft.message_id for row in rows if row.counts} | asked_ids
         rows += _by_id(store, sorted(ids))
         asked_ids |= ids
         fresh = {(_key(row.draft), row.variant): row for row in rows}
@@ -41,7 +41,9 @@ def incumbents(store: Store, drafts: Sequence[Draft], contested: Sequence[str]) 
             if place not in found or found[place].version < row.version:
                 found[place] = row
         keys = {_key(row.draft) for row in found.values()} - asked_keys
-        if not keys:
+        # Why a row was set aside may stand elsewhere: under its id, at another moment.
+        ids = {row.draft.message_id for row in found.values() if not row.counts} - asked_ids - {""}
+        if not keys and not ids:
             break
     return list(found.values())
 
