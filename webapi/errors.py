@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from sources.spool import SpoolError
 from store.client import StoreAwayError
-from store.queries.run import QueryBoundError
+from store.queries.run import PatternError, QueryBoundError
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ def not_authorized(name: str, aspect: str = "project") -> RequestError:
 def answer_errors(app: Flask) -> None:
     """Make the application answer every failure in this module's shape."""
     app.register_error_handler(RequestError, _requested)
-    app.register_error_handler(QueryBoundError, _bounded)
+    app.register_error_handler(QueryBoundError, _refused)
+    app.register_error_handler(PatternError, _refused)
     app.register_error_handler(StoreAwayError, _away)
     app.register_error_handler(SpoolError, _away)
     app.register_error_handler(HTTPException, _http)
@@ -70,7 +71,7 @@ def _requested(error: RequestError) -> Response:
     return fault(error.faultstring, error.status)
 
 
-def _bounded(error: QueryBoundError) -> Response:
+def _refused(error: QueryBoundError | PatternError) -> Response:
     return fault(str(error), 400)
 
 

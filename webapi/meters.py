@@ -17,7 +17,7 @@ from webapi.simple_query import METER_FIELDS, SAMPLE_FIELDS, simple_query
 bp: Final = Blueprint("meters", __name__, url_prefix="/v2/meters")
 
 
-@bp.get("/")
+@bp.get("")
 def get_meters() -> ResponseReturnValue:
     """Meters of each resource, or with `unique` each meter once. 400: a bad field, operator or limit."""
     check_arguments(request.args, QUERY | {"limit", "unique"})

@@ -17,7 +17,7 @@ from webapi.simple_query import RESOURCE_FIELDS, simple_query
 bp: Final = Blueprint("resources", __name__, url_prefix="/v2/resources")
 
 
-@bp.get("/")
+@bp.get("")
 def get_resources() -> ResponseReturnValue:
     """Resources by id, with links to their meters unless meter_links=0.
 

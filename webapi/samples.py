@@ -19,7 +19,7 @@ from webapi.simple_query import SAMPLE_FIELDS, simple_query
 bp: Final = Blueprint("samples", __name__, url_prefix="/v2/samples")
 
 
-@bp.get("/")
+@bp.get("")
 def get_samples() -> ResponseReturnValue:
     """Samples of any meter, newest first. 400: a bad field, operator or limit."""
     check_arguments(request.args, QUERY | {"limit"})

@@ -1,6 +1,7 @@
 """Running a query: bounded in time and memory, its failures told apart.
 
-Errors: QueryBoundError where the query hit a bound; StoreAwayError where the store does not answer.
+Errors: QueryBoundError where the query hit a bound; PatternError where a regular expression is none;
+    StoreAwayError where the store does not answer.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from store.client import Store, StoreAwayError
 
 _TOO_LONG: Final = frozenset({159, 160})  # TIMEOUT_EXCEEDED, TOO_SLOW
 _TOO_MUCH: Final = frozenset({241})  # MEMORY_LIMIT_EXCEEDED
+_NO_PATTERN: Final = 427  # CANNOT_COMPILE_REGEXP
 
 
 class Query(Protocol):
@@ -33,8 +35,15 @@ class QueryBoundError(Exception):
     """A query took more than it may; says which bound, and what to do."""
 
 
+class PatternError(Exception):
+    """A regular expression of a query is none that the engine takes."""
+
+
 def run(store: Store, query: Query, bounds: Bounds) -> list[dict[str, Any]]:
-    """Return the query's rows. Raises QueryBoundError, StoreAwayError, or the engine's own error."""
+    """Return the query's rows.
+
+    Raises QueryBoundError, PatternError, StoreAwayError, or the engine's own error.
+    """
     sql, parameters = query.to_sql()
     settings = {"max_execution_time": bounds.seconds, "max_memory_usage": bounds.memory}
     try:
@@ -46,6 +55,8 @@ def run(store: Store, query: Query, bounds: Bounds) -> list[dict[str, Any]]:
     except DatabaseError as error:
         if (bound := _bound(error, bounds)) is not None:
             raise QueryBoundError(bound) from error
+        if getattr(error, "code", None) == _NO_PATTERN:
+            raise PatternError("Invalid regular expression, see RE2's syntax") from error
         raise
     return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
 
