@@ -37,7 +37,7 @@ class FilesSettings(FeedSettings):
         None, gt=0, description="times real time, by the messages' timestamps; null is at once"
     )
     shift_to_now: bool = pydantic.Field(
-        False, description="move all timestamps so that the newest is reached now, never ahead"
+        False, description="move all timestamps by one offset: the newest is now when it is sent"
     )
 
 
