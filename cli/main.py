@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "config check": "cli.configuration:CheckConfig",
     "config defaults": "cli.configuration:PrintDefaults",
 }
-_LEVELS: Final = {0: logging.WARNING, 1: logging.INFO}
+_LEVELS: Final = {0: logging.ERROR, 1: logging.WARNING, 2: logging.INFO}  # by -q, nothing, -v
 
 
 class _Commands(CommandManager):

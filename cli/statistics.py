@@ -16,7 +16,7 @@ class Statistics(Listing):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("--meter", metavar="NAME", required=True, help="what is measured")
+        parser.add_argument("meter", metavar="METER", help="what is measured, such as cpu")
         add_query(parser)
         parser.add_argument("--period", type=int, metavar="SECONDS", help="one row each so many")
         parser.add_argument(

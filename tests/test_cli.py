@@ -204,7 +204,7 @@ def test_statistics_have_a_column_for_each_group_and_figure(api: Api, run: Run) 
         }
     ]
     _, out, _ = run(
-        *("statistics", "--meter", "cpu", "--period", "60", "--groupby", "project_id"),
+        *("statistics", "cpu", "--period", "60", "--groupby", "project_id"),
         *("--aggregate", "avg", "--aggregate", "cardinality:resource_id", "-f", "value"),
     )
     assert out == "60 a b p 2.0 3.0\n"

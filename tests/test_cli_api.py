@@ -77,14 +77,14 @@ def test_conditions_on_time_and_metadata_hold(ask: Ask) -> None:
 
 
 def test_statistics_by_project(ask: Ask) -> None:
-    rows = ask("statistics", "--meter", "cpu", "--groupby", "project_id")
+    rows = ask("statistics", "cpu", "--groupby", "project_id")
     figures = {row["project_id"]: (row["count"], row["min"], row["max"]) for row in rows}
     assert figures == {"p1": (6, 0.0, 7.0), "p2": (3, 2.0, 8.0)}
 
 
 def test_chosen_figures_a_period(ask: Ask) -> None:
     rows = ask(
-        *("statistics", "--meter", "cpu", "--period", "60", "--query", "resource_id=vm0"),
+        *("statistics", "cpu", "--period", "60", "--query", "resource_id=vm0"),
         *("--aggregate", "max", "--aggregate", "cardinality:resource_id"),
     )
     assert [(row["period_start"], row["max"]) for row in rows] == [
