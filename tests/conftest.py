@@ -10,6 +10,9 @@ import pytest
 from metering.config import Database
 from store.client import Store
 from store.migrate import migrate
+from tests.servers.rabbitmq import certificates, rabbitmq, second_rabbitmq
+
+__all__ = ["certificates", "rabbitmq", "second_rabbitmq"]  # one of each for the whole run
 
 _numbers = itertools.count(1)
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)

@@ -31,8 +31,8 @@ from oslo_config import cfg
 url, exchange, compression, *priorities = sys.argv[1:]
 conf = cfg.ConfigOpts()
 conf([])
+oslo_messaging.set_transport_defaults(control_exchange=exchange)
 transport = oslo_messaging.get_notification_transport(conf, url=url)
-conf.set_override("control_exchange", exchange)
 if compression:
     conf.set_override("kombu_compression", compression, "oslo_messaging_rabbit")
 topics = ["notifications", "versioned_notifications"]
@@ -72,7 +72,7 @@ class Lane:
 
     def connected(self, **changes: Any) -> RabbitFeed:
         feed = self.feed(**changes)
-        poll_until(feed, lambda: feed.status()["connected"])
+        connect_only(feed)
         return feed
 
     def publish(self, *bodies: bytes, key: str = INFO) -> None:
@@ -104,6 +104,15 @@ def own_lane(second_rabbitmq: RabbitServer) -> Iterator[Lane]:
         feed.close()
 
 
+def connect_only(feed: RabbitFeed) -> None:
+    """Poll until connected: a poll without waiting reads nothing in the turn that connects."""
+
+    def polled() -> bool:
+        return feed.status()["connected"] or feed.poll(0) is not None
+
+    wait_until(polled, "the connection")
+
+
 def poll_until(feed: RabbitFeed, condition: Callable[[], bool]) -> list[Payloads]:
     found: list[Payloads] = []
 
@@ -113,14 +122,14 @@ def poll_until(feed: RabbitFeed, condition: Callable[[], bool]) -> list[Payloads
             found.append(payloads)
         return condition()
 
-    wait_until(polled, f"the feed ({feed.status()})", 60)
+    wait_until(polled, f"the feed ({feed.status()})")
     return found
 
 
 def take(feed: RabbitFeed, number: int, ack: bool = True) -> list[bytes]:
     """Poll until `number` bodies have come, acknowledge them, and return them."""
     bodies: list[bytes] = []
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 30
     while len(bodies) < number:
         assert time.monotonic() < deadline, f"{len(bodies)} of {number}; {feed.status()}"
         payloads = feed.poll(0.1)
@@ -162,9 +171,8 @@ def test_every_priority_of_both_topics_comes_as_oslo_messaging_sends_it(lane):
 
 def test_what_oslo_messaging_compresses_comes_out_plain(lane):
     feed = lane.connected(topics=["notifications"])
-    notify(lane, "info", compression="gzip")
-    notify(lane, "error", compression="bz2")
-    expected = [("compute.info", "INFO", 0), ("compute.error", "ERROR", 0)]
+    notify(lane, "info", "error", compression="gzip")
+    expected = [("compute.info", "INFO", 0), ("compute.error", "ERROR", 1)]
     assert list(map(inner, take(feed, 2))) == expected
 
 
@@ -316,15 +324,16 @@ def test_the_bindings_of_a_deleted_exchange_are_made_again(lane):
 def test_a_restarted_broker_loses_nothing_and_status_tells_the_truth(own_lane):
     own_lane.server.start()
     feed = own_lane.connected()
-    own_lane.publish(*[b"%d" % number for number in range(500)])
-    assert take(feed, 500, ack=False)[0] == b"0"
+    first, second = ([b"%d" % n for n in range(at, at + 500)] for at in (0, 500))
+    own_lane.publish(*first)
+    assert take(feed, 200, ack=False)[:200] == first[:200]
     own_lane.server.stop()
     said = poll_error(feed, "Connection refused")
     assert said == f"amqp://guest@127.0.0.1:{own_lane.server.port}/: Connection refused"
     own_lane.server.start()
-    poll_until(feed, lambda: feed.status()["connected"])
-    own_lane.publish(*[b"%d" % number for number in range(500, 1000)])
-    assert sorted(set(map(int, take(feed, 500)))) != []
+    connect_only(feed)
+    own_lane.publish(*second)
+    assert take(feed, 1000) == first + second
     assert feed.status()["last_error"] is None
     assert feed.status()["reconnects"] == 1
 
@@ -334,7 +343,7 @@ def test_a_broker_that_is_down_at_the_start_is_waited_for(own_lane):
     assert feed.status()["connected"] is False
     poll_error(feed, "Connection refused")
     own_lane.server.start()
-    poll_until(feed, lambda: feed.status()["connected"])
+    connect_only(feed)
     own_lane.publish(b"1")
     assert take(feed, 1) == [b"1"]
 

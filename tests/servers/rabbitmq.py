@@ -233,20 +233,23 @@ def rabbitmq(
     tmp_path_factory: pytest.TempPathFactory, certificates: Path
 ) -> Iterator[RabbitServer]:
     """The run's shared broker, with TLS; nobody stops it. Tests use exchanges and queues of their own."""
-    yield from _running(RabbitServer(tmp_path_factory.mktemp("rabbitmq"), certificates))
-
-
-@pytest.fixture
-def second_rabbitmq(tmp_path: Path) -> Iterator[RabbitServer]:
-    """A broker of one test alone, which is free to stop and start it."""
-    yield from _running(RabbitServer(tmp_path / "rabbitmq"))
-
-
-def _running(server: RabbitServer) -> Iterator[RabbitServer]:
-    if find_rabbitmq() is None:
-        pytest.skip("RabbitMQ is not installed; `make services` installs it")
+    server = _installed(RabbitServer(tmp_path_factory.mktemp("rabbitmq"), certificates))
     try:
         server.start()
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def second_rabbitmq(tmp_path: Path) -> Iterator[RabbitServer]:
+    """A broker of one test alone, not started yet, which the test is free to start and stop."""
+    server = _installed(RabbitServer(tmp_path / "rabbitmq"))
+    yield server
+    server.stop()
+
+
+def _installed(server: RabbitServer) -> RabbitServer:
+    if find_rabbitmq() is None:
+        pytest.skip("RabbitMQ is not installed; `make services` installs it")
+    return server
