@@ -1,0 +1,67 @@
+"""`python -m benchmarks [NAME...]`: run benchmarks, print their figures, keep them in results.json."""
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import api, ingest, memory
+from benchmarks.figures import Figure, keep
+from benchmarks.month import Month
+from benchmarks.scale import TINY, Scale
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What measures these figures together."""
+
+    figures: tuple[str, ...]
+    run: Callable[[Scale, Month], Iterator[Figure]]
+
+
+BENCHMARKS = (
+    Benchmark(("samples_per_s",), lambda scale, _: ingest.samples_per_s(scale)),
+    Benchmark(("notifications_per_s",), lambda scale, _: ingest.notifications_per_s(scale)),
+    Benchmark(
+        (
+            *("series_hour_p50_ms", "series_hour_p99_ms"),
+            *("series_hour_statistics_p50_ms", "series_hour_statistics_p99_ms"),
+        ),
+        api.series_hour,
+    ),
+    Benchmark(
+        ("average_1000_by_project_p50_ms", "average_1000_by_project_p99_ms"),
+        api.average_by_project,
+    ),
+    Benchmark(("month_by_project_p50_ms", "month_by_project_p99_ms"), api.month_by_project),
+    Benchmark(("bytes_per_sample",), lambda _, month: month.bytes_per_sample()),
+    Benchmark(("rss_mb", "memory_growth_percent"), lambda scale, _: memory.rss(scale)),
+)
+NAMES = [name for benchmark in BENCHMARKS for name in benchmark.figures]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmarks that were named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(NAMES)}")
+    parser.add_argument("--tiny", action="store_true", help="sizes that only show that it runs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the file to merge into")
+    parser.add_argument("--minutes", type=float, help="of steady load, for rss_mb (default 4)")
+    parsed = parser.parse_args(argv)
+    if unknown := set(parsed.names) - set(NAMES):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    scale = TINY if parsed.tiny else Scale()
+    if parsed.minutes:
+        scale = dataclasses.replace(scale, seconds=round(parsed.minutes * 60))
+    with Month(scale) as month:
+        for benchmark in BENCHMARKS:
+            if not parsed.names or set(parsed.names) & set(benchmark.figures):
+                for figure in benchmark.run(scale, month):
+                    print(figure.line(), flush=True)
+                    keep(figure, parsed.results)
+
+
+if __name__ == "__main__":
+    main()
