@@ -35,7 +35,7 @@ def unpacked(body: bytes, most: int) -> bytes:
 
 
 def _packed(data: bytes) -> bytes:
-    block = lz4.block.compress(data, store_size=False)
+    block: bytes = lz4.block.compress(data, store_size=False)
     rest = _HEAD.pack(_LZ4, len(block) + _HEAD.size, len(data)) + block
     return _checksum(rest) + rest
 
