@@ -35,6 +35,15 @@ COMMANDS: Final = {
 _LEVELS: Final = {0: logging.ERROR, 1: logging.WARNING, 2: logging.INFO}  # by -q, nothing, -v
 
 
+def _matters(record: logging.LogRecord) -> bool:
+    """Return whether an operator can do something about this.
+
+    Beam warns of the cloud libraries that it was not installed with; its failures raise.
+    """
+    beam = record.name.startswith("apache_beam") or record.getMessage().startswith("apitools ")
+    return record.levelno >= logging.ERROR or not beam
+
+
 class _Commands(CommandManager):
     """The commands of the table above, each imported when it is called."""
 
@@ -84,6 +93,8 @@ class Streamgauge(App):
             file.setFormatter(logging.Formatter(self.LOG_FILE_MESSAGE_FORMAT))
             handlers.append(file)
         logging.basicConfig(level=level, handlers=handlers)
+        if level == logging.WARNING:
+            console.addFilter(_matters)
 
     def interact(self) -> None:
         """Say what there is to call, where no command was given."""
