@@ -28,6 +28,7 @@ FINAL_SETTINGS: Final = (
 _SELECTED: Final = ", ".join(
     name if sql == name else f"{sql} AS {name}_" for name, sql in COLUMNS.items()
 )
+_KEY: Final = ("meter", "project_id", "resource_id", "timestamp", "variant")
 _NEWEST_FIRST: Final = (("timestamp", "desc"),)
 
 
@@ -46,8 +47,9 @@ class SampleQuery:
     def to_sql(self) -> tuple[str, dict[str, Any]]:
         into = Rendering(COLUMNS)
         where = self.where.to_sql(into)
-        order = [f"{COLUMNS[field]} {_DIRECTIONS[way]}" for field, way in self.order]
-        order += ["meter", "project_id", "resource_id", "timestamp", "variant"]  # one order, always
+        ways = dict.fromkeys(_KEY, "asc") | dict(reversed(self.order))  # one order, always
+        fields = dict.fromkeys([*(field for field, _ in self.order), *_KEY])
+        order = [f"{COLUMNS.get(field, field)} {_DIRECTIONS[ways[field]]}" for field in fields]
         limit = into.bind("UInt32", self.limit)
         sql = (
             f"SELECT {_SELECTED}, variant FROM {{database}}.samples FINAL WHERE {where}"
@@ -84,7 +86,7 @@ class MessageId:
         if not self.message_id:
             return "0"  # forgotten ids are empty
         wanted = into.bind("String", self.message_id)
-        key = "meter, project_id, resource_id, timestamp, variant"
+        key = ", ".join(_KEY)
         found = f"SELECT {key} FROM {{database}}.samples PREWHERE message_id = {wanted} LIMIT 1000"
         return f"({key}) IN ({found}) AND message_id = {wanted}"
 
