@@ -20,12 +20,13 @@ from metering.schema import EVENTS, INVALID, REVISIONS, SAMPLES
 
 def sample_table(drafts: list[Draft], recorded_at: int) -> pa.Table:
     """Return drafts as a table (SAMPLES); recorded_at is in s."""
+    drafted = dict(zip(Draft._fields, zip(*drafts, strict=True), strict=True)) if drafts else {}
     columns = []
     for field in SAMPLES:
         if field.name == "recorded_at":
             columns.append(pa.array(np.full(len(drafts), recorded_at, np.int64)).cast(field.type))
             continue
-        values = [getattr(draft, field.name) for draft in drafts]
+        values = drafted.get(field.name, ())
         if pa.types.is_dictionary(field.type):
             columns.append(pa.array(values, pa.string()).dictionary_encode())
         else:
@@ -50,7 +51,7 @@ def newest(samples: pa.Table, events: pa.Table) -> int | None:
 
 def drafts_of(samples: pa.Table) -> list[tuple[Draft, int]]:
     """Return the samples one by one, each with its recorded_at (s). For few rows."""
-    names = Draft.__struct_fields__
+    names = Draft._fields
     stamps = samples["timestamp"].cast(pa.int64())
     plain = samples.set_column(samples.schema.get_field_index("timestamp"), "timestamp", stamps)
     columns = [plain[name].to_pylist() for name in names]
@@ -160,7 +161,7 @@ class InvalidRows:
 
     def table(self) -> pa.Table:
         """Return the refusals as a table (INVALID)."""
-        columns = list(zip(*self._rows, strict=True)) or [[], [], [], [], []]
+        columns = list(zip(*self._rows, strict=True)) or [()] * 5
         at = np.full(len(self._rows), self._recorded_at, np.int64)
         feed = [self._feed] * len(self._rows)
         names, reasons, details, payloads, sizes = columns

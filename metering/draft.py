@@ -1,10 +1,10 @@
 """A sample on its way into a batch: checked, its values in the store's forms."""
 
-import msgspec
+from typing import NamedTuple
 
 
-class Draft(msgspec.Struct, frozen=True, gc=False, eq=True):
-    """One sample. Fields as metering.schema.SAMPLES; `metadata` is canonical flattened JSON text."""
+class Draft(NamedTuple):
+    """One sample. Fields as metering.schema.SAMPLES; the last is its name."""
 
     meter: str
     type: str
@@ -13,7 +13,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, eq=True):
     project_id: str
     user_id: str
     resource_id: str
-    timestamp: int  # ms
-    metadata: str
+    timestamp: int  # ms since the epoch, UTC
+    metadata: str  # canonical and flat (metering.metadata)
     source: str
-    message_id: str
+    message_id: str  # the same whenever its message comes again

@@ -25,7 +25,7 @@ def inner_text(body: bytes) -> str | None:
     """Return the JSON text inside an envelope; None where a closer look is needed (parse_body)."""
     try:
         message = _envelopes.decode(body).message
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return None if message is msgspec.UNSET else message
 
@@ -59,7 +59,7 @@ def _parse_leniently(text: bytes | str) -> Any:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
         value = json.loads(decoded)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate has no UTF-8
-    except UnicodeError as error:
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
         raise RefusedError("not_utf8", f"{error.reason} at {error.start}") from error
     except RecursionError as error:
         raise RefusedError("bad_json", "nested too deeply") from error

@@ -14,7 +14,7 @@ import orjson
 _DEPTH: Final = 32  # nested deeper, the rest is kept as its JSON text
 _LIST_DEPTH: Final = 100  # the JSON writer takes 254 levels
 _INT64: Final = 2**63
-_NOT_CANONICAL: Final = re.compile(r"\.0[,\]}]|\de\d")  # a float in a list that may equal an int
+_NOT_CANONICAL: Final = re.compile(r"\.0[,\]}]|\de[+\d]")  # a float in a list that may equal an int
 
 
 def flatten(metadata: Mapping[Any, Any]) -> str:

@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metering.memory import Mask
 from metering.metadata import flatten
 from metering.refusal import RefusedError
 from metering.samples import DEFAULT_SOURCE
@@ -122,9 +123,9 @@ def polled_table(
     return table.filter(pa.array(plain)).cast(SAMPLES), odd
 
 
-def _plain_rows(columns: dict[str, Any], newest: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _plain_rows(columns: dict[str, Any], newest: int) -> Mask:
     """Return which rows are good as they are."""
-    plain = np.isfinite(columns["volume"].to_numpy())
+    plain: Mask = np.isfinite(columns["volume"].to_numpy())
     stamps = columns["timestamp"].fill_null(newest + 1).cast(pa.int64()).to_numpy()
     plain &= stamps <= newest
     plain &= _dictionary_mask(columns["type"], lambda value: value in SAMPLE_TYPES)
@@ -136,9 +137,10 @@ def _plain_rows(columns: dict[str, Any], newest: int) -> np.ndarray[Any, np.dtyp
     return plain
 
 
-def _dictionary_mask(column: Any, good: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _dictionary_mask(column: Any, good: Any) -> Mask:
     per_value = np.array([good(value) for value in column.dictionary.to_pylist()], bool)
-    return per_value[column.indices.to_numpy()]
+    mask: Mask = per_value[column.indices.to_numpy()]
+    return mask
 
 
 def _labels(values: list[str | None], missing: str = "") -> Any:

@@ -105,11 +105,16 @@ def _keys(samples: pa.Table) -> _Keys:
 
 
 def _row_hashes(frame: pl.DataFrame) -> U64:
-    return np.maximum(frame.hash_rows().to_numpy(), np.uint64(1))  # 0 is no key
+    return _as_keys(frame.hash_rows())
 
 
 def _hashed(column: pa.Array) -> U64:
-    return np.maximum(pl.Series(column).hash().to_numpy(), np.uint64(1))
+    return _as_keys(pl.Series(column).hash())
+
+
+def _as_keys(hashes: pl.Series) -> U64:
+    keys: U64 = np.maximum(hashes.to_numpy(), np.uint64(1))  # 0 is no key
+    return keys
 
 
 def _shared(numbers: U64, among: Mask) -> Mask:

@@ -50,8 +50,7 @@ def named(draft: Draft) -> Draft:
     """Return the sample with its content's name where it has no message id."""
     if draft.message_id:
         return draft
-    values = [getattr(draft, field) for field in draft.__struct_fields__]
-    return Draft(*values[:-1], content_id(values[:-1]))
+    return draft._replace(message_id=content_id(draft[:-1]))
 
 
 def finite(volume: object) -> float:

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from metering.definitions.jsonpath import (
     Body,
-    Match,
     Path,
     PathError,
     compile_simple,
     of_matches,
 )
+from metering.definitions.steps import Match
 
 _TEXT: Final = re.compile(r"'([^']*)'|\"([^\"]*)\"|([A-Za-z_][\w-]*)")
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)

@@ -13,15 +13,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from jsonpath_ng import Child, Fields, Index, JSONPath, Root, Slice
+from jsonpath_ng import Child, Fields, JSONPath, Root
 from jsonpath_ng.exceptions import JSONPathError
-from jsonpath_ng.ext import parse
-from jsonpath_ng.ext.filter import Filter
-from jsonpath_ng.ext.string import DefintionInvalid, Split, Sub
+from jsonpath_ng.ext.parser import parse
+from jsonpath_ng.ext.string import DefintionInvalid
+
+from metering.definitions.steps import Cut, Match, Step, native_step
 
 Body = Mapping[str, Any]
-Match = tuple[str, Any]  # path, value
-Step = Callable[[list[Match]], list[Match]]
 
 
 class PathError(ValueError):
@@ -120,31 +119,8 @@ def _steps(tree: JSONPath) -> list[str | Step] | None:
         return None if left is None or right is None else left + right
     if isinstance(tree, Fields) and len(tree.fields) == 1 and tree.fields[0] != "*":
         return [str(tree.fields[0])]
-    step = _native_step(tree)
+    step = native_step(tree)
     return None if step is None else [step]
-
-
-def _native_step(tree: JSONPath) -> Step | None:
-    if isinstance(tree, Slice) and tree.start is None and tree.end is None and tree.step is None:
-        return _each
-    if isinstance(tree, Filter | Index | Split | Sub | Slice):
-        return lambda matches: [
-            (f"{path}.{found.full_path}", found.value)
-            for path, value in matches
-            if isinstance(value, str if isinstance(tree, Split | Sub) else dict | list)
-            for found in tree.find(value)
-        ]
-    return None
-
-
-def _each(matches: list[Match]) -> list[Match]:
-    found: list[Match] = []
-    for path, value in matches:
-        if isinstance(value, list):
-            found += [(f"{path}.[{i}]", item) for i, item in enumerate(value)]
-        else:
-            found.append((path, value))  # one thing stands for a list of one
-    return found
 
 
 def _field(key: str) -> Step:
@@ -169,7 +145,11 @@ def _walk(steps: list[str | Step]) -> Path:
             matches = step(matches)
         return matches
 
-    return of_matches(find)
+    path = of_matches(find)
+    if head and len(rest) == 1 and isinstance(rest[0], Cut):
+        start, cut = head.first, rest[0].cut
+        return Path(path.find, lambda body: cut(start(body)))
+    return path
 
 
 def _library(tree: JSONPath, text: str) -> Path:

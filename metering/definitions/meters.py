@@ -3,35 +3,20 @@
 import math
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from metering.definitions.identity import id_prefix, id_suffix
 from metering.definitions.jsonpath import PathError
 from metering.definitions.meter_file import Form, Meter, read_meters
 from metering.definitions.patterns import PlanCache
 from metering.definitions.subject import Resolved, Subject, label
+from metering.draft import Draft
 from metering.notification import Notification
 from metering.refusal import RefusedError
 from metering.schema import SAMPLE_TYPES
 
 SHIPPED: Final = Path(__file__).with_name("meters.yaml")
 SOURCE: Final = "openstack"
-
-
-class Draft(NamedTuple):
-    """One sample, made of a notification."""
-
-    meter: str
-    type: str
-    unit: str
-    volume: float
-    project_id: str
-    user_id: str
-    resource_id: str
-    timestamp: int  # ms since the epoch, UTC
-    metadata: str  # canonical and flat (metering.metadata)
-    source: str
-    message_id: str  # the same whenever the notification comes again
 
 
 Samples = tuple[list[Draft], list[RefusedError]]

@@ -7,7 +7,7 @@ ValueError or TypeError when the file is read.
 from collections.abc import Callable
 from typing import Any, Final
 
-from metering.definitions.jsonpath import Match
+from metering.definitions.steps import Match
 from metering.refusal import RefusedError
 from metering.timestamps import parse_ms
 

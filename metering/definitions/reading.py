@@ -66,12 +66,12 @@ def _construct_entry(loader: _Loader, node: yaml.MappingNode) -> Iterator[Entry]
     yield entry
     loader.flatten_mapping(node)
     for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, Hashable):
             raise yaml.constructor.ConstructorError(
                 None, None, "a key must be text", key_node.start_mark
             )
-        value = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+        value = loader.construct_object(value_node, deep=True)
         entry.put(key, value, key_node.start_mark.line + 1)
 
 
