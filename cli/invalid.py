@@ -9,6 +9,7 @@ from cli.errors import UsageError
 from cli.query import add_limit
 
 _COLUMNS = ("id", "recorded_at", "feed", "reason", "detail", "size", "redriven_at")
+_MOST = 1000  # that the API feeds again at once
 
 
 class ListInvalid(Listing):
@@ -36,13 +37,15 @@ class ShowInvalid(Showing):
         return fields_of(self.client().get(f"/v1/invalid/{segment(parsed_args.id)}"))
 
 
-class RedriveInvalid(Listing):
+class RedriveInvalid(Showing):
     """Feed refused payloads again, once what was wrong has been mended."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("id", metavar="ID", nargs="*", help="as `invalid list` prints it")
-        parser.add_argument("--all", action="store_true", help="all that --reason and --limit name")
+        parser.add_argument(
+            "--all", action="store_true", help="all that were not fed again yet, 1000 at the most"
+        )
         _add_reason(parser)
         add_limit(parser)
         return parser
@@ -50,14 +53,13 @@ class RedriveInvalid(Listing):
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         if bool(parsed_args.id) == parsed_args.all:
             raise UsageError("invalid redrive: give either ids or --all")
-        ids = parsed_args.id or [
-            found["id"] for found in self.client().get("/v1/invalid", _params(parsed_args))
-        ]
-        return ("id", "answer"), [(one, self._redriven(one)) for one in ids]
-
-    def _redriven(self, name: str) -> str:
-        self.client().post(f"/v1/invalid/{segment(name)}/redrive")
-        return "fed again"
+        if parsed_args.all:
+            wanted = {"reason": parsed_args.reason, "limit": parsed_args.limit or _MOST}
+            body = {name: value for name, value in wanted.items() if value}
+            return fields_of(self.client().post("/v1/invalid/redrive", body))
+        for name in parsed_args.id:
+            self.client().post(f"/v1/invalid/{segment(name)}/redrive")
+        return fields_of({"redriven": len(parsed_args.id)})
 
 
 def _add_reason(parser: argparse.ArgumentParser) -> None:

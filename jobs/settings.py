@@ -18,7 +18,10 @@ from pydantic_settings.sources.utils import parse_env_vars
 
 from jobs.faults import ConfigError, faults_of, suggestion
 from jobs.feeds import settings_of
-from metering.config import Config
+from metering.config import Config, Decode
+from metering.definitions.events import EventDefinitions
+from metering.definitions.meters import MeterDefinitions
+from metering.definitions.reading import DefinitionError
 
 __all__ = ["Config", "ConfigError", "load"]
 
@@ -38,6 +41,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         raise ConfigError(faults) from error
     faults += _feed_faults(config.feeds)
     faults += [_with_variable(fault, environ) for fault in _open_addresses(config)]
+    faults += _definition_faults(config.decode)
     if faults:
         raise ConfigError(faults)
     return config
@@ -139,6 +143,22 @@ def _open_addresses(config: Config) -> list[str]:
     )
     listens = {"api.listen": config.api.listen, "sql.listen": config.sql.listen}
     return [f"{path}: {reason}" for path, value in listens.items() if not _is_loopback(value)]
+
+
+def _definition_faults(decode: Decode) -> list[str]:
+    """Return the faults of an operator's own definition files, each with its file and line."""
+    faults: list[str] = []
+    try:
+        if decode.meters:
+            MeterDefinitions.load(decode.meters, decode.compute_notifications)
+    except DefinitionError as error:
+        faults += [f"decode.meters: {fault}" for fault in error.faults]
+    try:
+        if decode.events:
+            EventDefinitions.load(decode.events)
+    except DefinitionError as error:
+        faults += [f"decode.events: {fault}" for fault in error.faults]
+    return faults
 
 
 def _is_loopback(listen: str) -> bool:

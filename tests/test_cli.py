@@ -233,16 +233,16 @@ def test_an_event_shows_its_traits_by_name(api: Api, run: Run) -> None:
 
 
 def test_all_of_one_reason_are_fed_again(api: Api, run: Run) -> None:
-    api.answers["/v1/invalid"] = [{"id": "a"}, {"id": "b"}]
-    api.answers["/v1/invalid/a/redrive"] = (202, {})
-    api.answers["/v1/invalid/b/redrive"] = (202, {})
+    api.answers["/v1/invalid/redrive"] = {"redriven": 7}
     code, out, _ = run("invalid", "redrive", "--all", "--reason", "bad_json", "-f", "value")
-    assert (code, out) == (0, "a fed again\nb fed again\n")
-    assert api.asked == [
-        ("GET", "/v1/invalid", [("reason", "bad_json")]),
-        ("POST", "/v1/invalid/a/redrive", []),
-        ("POST", "/v1/invalid/b/redrive", []),
-    ]
+    assert (code, out) == (0, "7\n")
+    assert json.loads(api.bodies[0]) == {"reason": "bad_json", "limit": 1000}
+
+
+def test_some_are_fed_again_by_id(api: Api, run: Run) -> None:
+    api.answers |= {"/v1/invalid/a/redrive": {}, "/v1/invalid/b/redrive": {}}
+    assert run("invalid", "redrive", "a", "b", "-f", "value")[:2] == (0, "2\n")
+    assert [path for _, path, _ in api.asked] == ["/v1/invalid/a/redrive", "/v1/invalid/b/redrive"]
 
 
 def test_feeding_again_needs_ids_or_all(run: Run) -> None:

@@ -198,3 +198,17 @@ def test_the_example_of_a_feed_is_its_settings(kind: str) -> None:
     assert {name for name, value in example.items() if value == "..."} == needed
     if not needed:
         assert settings_of([example]) == settings_of([{"type": kind}])
+
+
+def test_bad_definition_files_are_faults_with_their_lines(tmp_path: Path) -> None:
+    meters, events = tmp_path / "meters.yaml", tmp_path / "events.yaml"
+    meters.write_text("metric:\n  - name: x\n    type: nothing\n")
+    events.write_text("- traits: {}\n")
+    found = faults(f"decode: {{meters: {meters}, events: {events}}}", tmp_path)
+    assert {fault.split(":")[0] for fault in found} == {"decode.meters", "decode.events"}
+    assert all(f"{meters}:" in fault or f"{events}:" in fault for fault in found)
+
+
+def test_a_definition_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    (found,) = faults("decode: {meters: nowhere.yaml}", tmp_path)
+    assert found.startswith("decode.meters: nowhere.yaml")
