@@ -157,6 +157,7 @@ class RabbitServer:
             "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_GENERATED_CONFIG_DIR": str(self.folder / "generated"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_PID_FILE": str(self.folder / "pid"),
         }
         return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **own}
