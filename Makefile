@@ -38,7 +38,7 @@ bench: $(TEST_READY)  ## measure, into benchmarks/results.json (ONLY=name for on
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 soak: $(TEST_READY)  ## kill the process 200 times and compare with what was sent
-	@KILLS=200 $(BIN)/pytest -m soak tests
+	@STREAMGAUGE_SOAK_KILLS=200 $(BIN)/pytest -s tests/test_kill.py -k kills
 
 services:  ## install and start the servers that tests use (Debian)
 	@scripts/services

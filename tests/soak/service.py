@@ -1,0 +1,171 @@
+"""The service as an outsider has it: a process, its configuration file, its status and its SQL."""
+
+import contextlib
+import dataclasses
+import http.client
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import clickhouse_connect
+import yaml
+
+from tests.servers.rabbitmq import free_port, wait_until
+from tests.soak.notifications import MAX_PAYLOAD
+
+PROGRAM: Final = Path(sys.executable).with_name("streamgauge")
+EXCHANGES: Final = ["ceilometer", "nova", "glance", "cinder", "neutron", "keystone"]
+PASSWORD: Final = "only-in-tests"
+START_SECONDS: Final = 60.0
+DRAIN_SECONDS: Final = 120.0
+QUEUE: Final = "soak.notifications"
+
+
+@dataclasses.dataclass
+class Service:
+    """`streamgauge run` in a folder of its own; started as often as one likes, never twice at once."""
+
+    folder: Path
+    url: str  # of the broker
+    database: Path | None = None
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.api, self.sql = free_port(), free_port()
+        self.database = self.database or self.folder / "db"
+        self.log = self.folder / "service.log"
+
+    def configure(self, **job: Any) -> Path:
+        """Write the configuration file and return its path."""
+        feed = {
+            "type": "rabbitmq",
+            "urls": [self.url],
+            "exchanges": EXCHANGES,
+            "topics": ["notifications"],
+            "queue": "soak",
+            "backoff_min": 0.1,
+            "backoff_max": 0.5,
+        }
+        config = {
+            "database": {"path": str(self.database)},
+            "api": {"listen": f"127.0.0.1:{self.api}"},
+            "sql": {"listen": f"127.0.0.1:{self.sql}", "password": PASSWORD},
+            "spool": {"path": str(self.folder / "spool")},
+            "feeds": [feed],
+            "job": job,
+            "decode": {"max_payload_bytes": MAX_PAYLOAD},
+        }
+        path = self.folder / "streamgauge.yaml"
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+    def spawn(self, **job: Any) -> int:
+        """Start it without waiting; return its pid."""
+        assert self.process is None, "it is running"
+        config = self.configure(**job)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [PROGRAM, "run", "--config", config],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self.process.pid
+
+    def start(self, **job: Any) -> None:
+        """Start it and wait until its status is served."""
+        self.spawn(**job)
+        wait_until(lambda: self.status() is not None, "the service to answer", START_SECONDS)
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        assert self.process is not None
+        assert self.process.poll() is None, f"it ended by itself:\n{self.tail()}"
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def stop(self, seconds: float = DRAIN_SECONDS) -> int:
+        """End it by SIGTERM and return its exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        code = self.process.wait(timeout=seconds)
+        self.process = None
+        return code
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever happened."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def run(self, *before: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, `before` being a command that runs commands; return what it said."""
+        return subprocess.run(
+            [*before, PROGRAM, "run", "--config", self.configure()],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+        )
+
+    def run_beside(self) -> subprocess.CompletedProcess[str]:
+        """Run another one on the same database folder, other ports and spool, to its end."""
+        beside = self.folder / "beside"
+        beside.mkdir()
+        return Service(beside, self.url, self.database).run()
+
+    def status(self) -> dict[str, Any] | None:
+        """Return what GET /v1/status says; None while it is not served."""
+        if self.process is not None and self.process.poll() is not None:
+            raise AssertionError(f"it ended with {self.process.returncode}:\n{self.tail()}")
+        connection = http.client.HTTPConnection("127.0.0.1", self.api, timeout=10)
+        with contextlib.closing(connection):
+            try:
+                connection.request("GET", "/v1/status")
+                answer = connection.getresponse()
+            except (ConnectionError, TimeoutError):
+                return None
+            assert answer.status == 200, answer.read()
+            status: dict[str, Any] = json.load(answer)
+            return status
+
+    def feed(self) -> dict[str, Any]:
+        """Return the broker's feed's part of the status."""
+        status = self.status()
+        assert status is not None
+        part: dict[str, Any] = status["feeds"]["rabbitmq"]
+        return part
+
+    def tail(self) -> str:
+        """Return the end of its output."""
+        return self.log.read_text(errors="replace")[-3000:]
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a question to the SQL endpoint."""
+        with contextlib.closing(self._client()) as client:
+            rows: list[tuple[Any, ...]] = list(map(tuple, client.query(sql).result_rows))
+            return rows
+
+    def _client(self) -> Any:
+        return clickhouse_connect.get_client(
+            host="127.0.0.1", port=self.sql, username="analyst", password=PASSWORD
+        )
+
+
+@contextlib.contextmanager
+def service_in(folder: Path, url: str, database: Path | None = None) -> Iterator[Service]:
+    """Give a service that is not started yet; nothing of it runs afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    service = Service(folder, url, database)
+    try:
+        yield service
+    finally:
+        service.end()

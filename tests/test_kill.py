@@ -1,0 +1,235 @@
+"""The service against kill -9, SIGTERM, lost brokers, full disks and folders it cannot have.
+
+Each test runs `streamgauge run` as a process of its own over a real RabbitMQ, and compares its
+tables with an oracle of everything that was published (tests.soak).
+"""
+
+import os
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.servers.rabbitmq import RabbitServer, wait_until
+from tests.soak.comparison import differences
+from tests.soak.notifications import MAX_PAYLOAD, Message
+from tests.soak.oracle import expected
+from tests.soak.publisher import publish_all, waiting
+from tests.soak.service import DRAIN_SECONDS, QUEUE, Service, service_in
+from tests.soak.traffic import traffic
+
+pytestmark = pytest.mark.server
+
+KILLS = int(os.environ.get("STREAMGAUGE_SOAK_KILLS", "20"))
+SEED = int(os.environ.get("STREAMGAUGE_SOAK_SEED", "0")) or random.SystemRandom().randrange(
+    1, 10**6
+)
+COUNT = 100_000  # notifications and samples
+EARLIER = 40 * 60_000  # ms; where the traffic's times begin
+
+
+@pytest.fixture
+def service(tmp_path: Path, second_rabbitmq: RabbitServer) -> Iterator[Service]:
+    with service_in(tmp_path / "service", second_rabbitmq.url) as service:
+        yield service
+
+
+def make_traffic(count: int, seed: int = SEED) -> tuple[list[Message], int]:
+    """Return messages and the time they were made for (ms)."""
+    now = int(time.time() * 1000)
+    print(f"seed {seed}, {count} samples and notifications at {now}")
+    return traffic(seed, count, now - EARLIER), now
+
+
+def drain(service: Service) -> None:
+    """Wait until everything published has been stored and acknowledged."""
+
+    def quiet() -> bool:
+        status = service.status()
+        assert status is not None
+        feed = status["feeds"]["rabbitmq"]
+        unread = waiting(service.url, QUEUE)
+        return not (unread or feed["unacknowledged"] or status["queue_bytes"])
+
+    wait_until(quiet, "the queue to be empty and everything acknowledged", DRAIN_SECONDS)
+
+
+def assert_tables_hold(service: Service, messages: Sequence[Message], now: int) -> None:
+    """Compare every table with the oracle; the service runs before and after."""
+    bodies = [message.body for message in messages]
+    found = differences(service.query, expected(bodies, now, MAX_PAYLOAD))
+    assert not found, "\n".join(found)
+
+
+def test_tables_equal_the_oracle_after_kills_at_random_moments(service: Service) -> None:
+    messages, now = make_traffic(COUNT)
+    rng = random.Random(SEED)
+    service.start()
+    wait_until(lambda: service.feed()["connected"], "the feed's queue to be bound")
+    cuts = [len(messages) * i // (KILLS + 1) for i in range(KILLS + 2)]
+    for first, last in zip(cuts[:-2], cuts[1:-1], strict=True):
+        kill_under_load(service, messages[first:last], rng)
+        service.spawn(element_payloads=rng.choice((3, 30, 300, 5000)))
+    publish_all(service.url, messages[cuts[-2] :])
+    wait_until(lambda: service.status() is not None, "the service to answer", DRAIN_SECONDS)
+    drain(service)
+    assert service.stop() == 0, service.tail()
+    assert waiting(service.url, QUEUE) == 0  # what was unacknowledged would be back
+    service.start()
+    assert_tables_hold(service, messages, now)
+    assert service.stop() == 0, service.tail()
+
+
+def kill_under_load(service: Service, messages: Sequence[Message], rng: random.Random) -> None:
+    """Publish half while it starts, the rest while it reads, and kill it at some moment of that."""
+    half = len(messages) // 2
+    publish_all(service.url, messages[:half])
+    early = rng.random() < 0.2
+    if not early:
+        wait_until(lambda: waiting(service.url, QUEUE) == 0, "reading to begin", DRAIN_SECONDS)
+    publishing = threading.Thread(target=publish_all, args=(service.url, messages[half:]))
+    publishing.start()
+    moment = rng.uniform(0, 5 if early else 0.8)
+    threading.Event().wait(moment)
+    service.kill()
+    publishing.join()
+
+
+def test_sigterm_in_the_middle_loses_nothing_and_a_new_start_goes_on(service: Service) -> None:
+    messages, now = make_traffic(8000)
+    third = len(messages) // 3
+    service.start(element_payloads=10)
+    wait_until(lambda: service.feed()["connected"], "the feed's queue to be bound")
+    for part in (messages[:third], messages[third : 2 * third]):
+        publish_all(service.url, part)
+        assert service.stop() == 0, service.tail()
+        service.start(element_payloads=10)
+    publish_all(service.url, messages[2 * third :])
+    drain(service)
+    assert_tables_hold(service, messages, now)
+    assert service.stop() == 0, service.tail()
+
+
+def test_a_second_process_on_the_same_folder_is_refused_and_the_first_goes_on(
+    service: Service,
+) -> None:
+    messages, now = make_traffic(500)
+    service.start()
+    wait_until(lambda: service.feed()["connected"], "the feed's queue to be bound")
+    refused = service.run_beside()
+    assert refused.returncode == 1
+    assert refused.stderr.strip().splitlines() == [
+        f"database.path {service.database} is in use by another process; stop that one first,"
+        " or set another database.path"
+    ]
+    publish_all(service.url, messages)
+    drain(service)
+    assert_tables_hold(service, messages, now)
+
+
+def test_a_folder_that_cannot_be_had_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with service_in(tmp_path / "service", "amqp://guest:guest@127.0.0.1:1/") as service:
+        service.database = tmp_path / "file" / "db"
+        refused = service.run()
+    assert refused.returncode == 1
+    (line,) = refused.stderr.strip().splitlines()
+    assert line.startswith(f"database.path {service.database}: ")
+    assert "it must be a folder" in line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="acting as another user needs root: run as root")
+def test_a_folder_of_another_user_is_named_with_the_remedy(tmp_path: Path) -> None:
+    with service_in(tmp_path / "service", "amqp://guest:guest@127.0.0.1:1/") as service:
+        assert service.database is not None
+        service.database.mkdir(mode=0o700)
+        # Root without its right to pass over modes, in a folder of somebody else's.
+        os.chown(service.database, 12345, 12345)
+        refused = service.run("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+    assert refused.returncode == 1
+    (line,) = refused.stderr.strip().splitlines()
+    assert line.startswith(f"database.path {service.database}")
+    assert "change its owner or mode, or choose another folder" in line
+
+
+def test_a_broker_that_is_away_at_the_start_is_told_and_joined_when_it_comes(
+    service: Service, second_rabbitmq: RabbitServer
+) -> None:
+    messages, now = make_traffic(500)
+    second_rabbitmq.stop()
+    service.start()
+    wait_until(lambda: service.feed()["last_error"] is not None, "the broker's absence to be told")
+    status = service.status()
+    assert status is not None
+    assert not status["feeds"]["rabbitmq"]["connected"]
+    assert str(second_rabbitmq.port) in status["last_error"]
+    second_rabbitmq.start()
+    wait_until(lambda: service.feed()["connected"], "the feed to connect")
+    publish_all(service.url, messages)
+    drain(service)
+    assert_tables_hold(service, messages, now)
+    assert service.feed()["last_error"] is None
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that this test can fill: a file system of memory, of 48 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root: run the tests as root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", folder],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost_once_it_has_room(
+    small_disk: Path, tmp_path: Path, second_rabbitmq: RabbitServer
+) -> None:
+    messages, now = make_traffic(6000)
+    half = len(messages) // 2
+    with service_in(tmp_path / "service", second_rabbitmq.url, small_disk / "db") as service:
+        service.start()
+        wait_until(lambda: service.feed()["connected"], "the feed's queue to be bound")
+        publish_all(service.url, messages[:half])
+        drain(service)
+        fill(small_disk / "ballast")
+        publish_all(service.url, messages[half:])
+        wait_until(lambda: "is full" in (last_error(service) or ""), "the full disk to be told")
+        assert "free some space" in (last_error(service) or "")
+        assert service.feed()["unacknowledged"] or waiting(service.url, QUEUE)
+        subprocess.run(["mount", "-o", "remount,size=512m", small_disk], check=True)
+        drain(service)
+        assert last_error(service) is None
+        assert_tables_hold(service, messages, now)
+        assert service.stop() == 0, service.tail()
+
+
+def last_error(service: Service) -> str | None:
+    status = service.status()
+    assert status is not None
+    error: str | None = status["last_error"]
+    return error
+
+
+def fill(ballast: Path) -> None:
+    """Take all room that is left on a disk."""
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 4096):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue
