@@ -91,7 +91,7 @@ def read_yaml(path: Path) -> Any:
         faults.add(data.count(b"\n", 0, error.start) + 1, "not UTF-8 text")
     except yaml.reader.ReaderError as error:
         line = data.decode().count("\n", 0, error.position) + 1
-        faults.add(line, f"a character YAML does not allow: #x{ord(str(error.character)):04x}")
+        faults.add(line, f"a character YAML does not allow: #x{int(error.character):04x}")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         faults.add(mark.line + 1 if mark else 1, f"not YAML: {error.problem}")
