@@ -54,7 +54,9 @@ setup(
         "xxhash>=3.4",
     ],
     extras_require={
-        # Not in the same environment as Beam 2.77: apache-flink pins an older one (docs/decisions).
+        # Flink's jars. The package apache-flink itself pins an older Beam and can't be installed
+        # beside this one.
+        "flink": ["apache-flink-libraries==1.19.3"],
         "test": [
             "hypothesis>=6.100",
             "mypy>=1.11",

@@ -13,6 +13,9 @@ from metering.memory import U64, Mask, NumberMap, RecentIds
 
 _CONTENT = ("meter", "type", "unit", "project_id", "user_id", "resource_id", "source", "metadata")
 
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, near 2**64 / golden ratio
+_DELTA = pl.Series(["delta"]).hash()[0]
+
 
 @dataclasses.dataclass(slots=True)
 class Sifted:
@@ -60,9 +63,9 @@ class Sieve:
 
     def remember_series(self, meters: pa.Array, resources: pa.Array, newest: pa.Array) -> None:
         """Take the newest timestamp (ms) of series that the store knows."""
-        frame = pl.DataFrame([pl.Series("m", meters), pl.Series("r", resources)])
+        series = _mixed([_hashed(meters), _hashed(resources)])
         moments = newest.cast(pa.int64()).to_numpy(zero_copy_only=False)
-        self._advance(_row_hashes(frame), (moments + 1).astype(np.uint64))
+        self._advance(series, (moments + 1).astype(np.uint64))
 
     def _remember(self, keys: "_Keys", rows: Mask) -> None:
         self._ids.put(keys.ids[rows], keys.contents[rows])
@@ -85,35 +88,44 @@ class _Keys:
 
 
 def _keys(samples: pa.Table) -> _Keys:
-    text = pl.DataFrame({name: pl.Series(samples[name].cast(pa.string())) for name in _CONTENT})
+    labels = {name: _label_hashes(samples[name]) for name in _CONTENT}
     stamps = samples["timestamp"].cast(pa.int64()).to_numpy()
     volumes = samples["volume"].to_numpy() + 0.0  # -0.0 is 0.0
-    series = _row_hashes(text.select("meter", "resource_id"))
+    series = _mixed([labels["meter"], labels["resource_id"]])
     ids = _hashed(samples["message_id"])
-    together = pl.DataFrame({"s": series, "t": stamps})
     # Deltas of one moment are told apart by their ids.
-    deltas = (text["type"] == "delta").to_numpy()
-    together = together.with_columns(d=pl.Series(np.where(deltas, ids, np.uint64(0))))
-    contents = text.with_columns(t=pl.Series(stamps), v=pl.Series(volumes))
+    deltas = np.where(labels["type"] == _DELTA, ids, np.uint64(0))
+    moments = stamps.view(np.uint64)
     return _Keys(
         ids=ids,
         series=series,
         moments=np.maximum(stamps + 1, 0).astype(np.uint64),
-        series_moments=_row_hashes(together),
-        contents=_row_hashes(contents),
+        series_moments=_mixed([series, moments, deltas]),
+        contents=_mixed([*labels.values(), moments, volumes.view(np.uint64)]),
     )
 
 
-def _row_hashes(frame: pl.DataFrame) -> U64:
-    return _as_keys(frame.hash_rows())
+def _label_hashes(column: pa.ChunkedArray) -> U64:
+    """Return a hash a row of a dictionary column; each distinct text is hashed once."""
+    encoded = column.combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):  # without rows there may be no chunk
+        return np.zeros(0, np.uint64)
+    hashes: U64 = _hashed(encoded.dictionary)[encoded.indices.to_numpy()]
+    return hashes
+
+
+def _mixed(columns: list[U64]) -> U64:
+    """Return one hash a row of several columns; every bit of each column reaches every bit."""
+    mixed = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        mixed = (mixed ^ column) * _SPREAD
+        mixed ^= mixed >> np.uint64(32)
+    keys: U64 = np.maximum(mixed, np.uint64(1))  # 0 is no key
+    return keys
 
 
 def _hashed(column: pa.Array) -> U64:
-    return _as_keys(pl.Series(column).hash())
-
-
-def _as_keys(hashes: pl.Series) -> U64:
-    keys: U64 = np.maximum(hashes.to_numpy(), np.uint64(1))  # 0 is no key
+    keys: U64 = np.maximum(pl.Series(column).hash().to_numpy(), np.uint64(1))
     return keys
 
 
@@ -127,7 +139,7 @@ def _shared(numbers: U64, among: Mask) -> Mask:
 
 def _repeated_within(ids: U64, contents: U64) -> Mask:
     """Return which rows repeat an earlier row of the batch, id and content."""
-    both = ids ^ (contents * np.uint64(0x9E3779B97F4A7C15))
+    both = ids ^ (contents * _SPREAD)
     _, first = np.unique(both, return_index=True)
     repeated = np.ones(len(ids), bool)
     repeated[first] = False

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,7 +120,7 @@ class Store:
 def _connect_embedded(path: Path) -> Client:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        (path / "tmp").mkdir(exist_ok=True)
+        (path / _INSERTS).mkdir(exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"database.path {path}: {error.strerror}; {_REMEDIES.get(error.errno or 0, 'choose another folder')}"
@@ -128,9 +129,24 @@ def _connect_embedded(path: Path) -> Client:
         raise StoreError(
             f"database.path {path} cannot be read and written by this user; {_REMEDIES[errno.EACCES]}"
         )
-    return clickhouse_connect.get_client(interface="chdb", path=str(path))
+    client = clickhouse_connect.get_client(interface="chdb", path=str(path))
+    _sweep(path / _INSERTS)
+    return client
 
 
+def _sweep(folder: Path) -> None:
+    """Have this process' inserts pass through `folder`, emptied of what a killed process left.
+
+    clickhouse-connect hands rows to the engine through a file in the temporary folder. Only once, and
+    once the engine's lock is ours: no other process writes there then.
+    """
+    if tempfile.tempdir != str(folder):
+        for left in folder.iterdir():
+            left.unlink()
+        tempfile.tempdir = str(folder)
+
+
+_INSERTS = "inserts"
 _REMEDIES = {
     errno.EACCES: "change its owner or mode, or choose another folder",
     errno.ENOSPC: "free some space on that disk",

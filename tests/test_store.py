@@ -1,6 +1,9 @@
 """The store: migrations, retention, rows that may be written twice."""
 
 import datetime as dt
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +72,14 @@ def test_retention_follows_the_configuration(store: Store) -> None:
         store.command(create.format(store.name, "samples"))
     )
     other.close()
+
+
+def test_what_a_killed_process_left_of_an_insert_is_swept(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from metering.config import Database;"
+        "from store.client import Store; Store(Database(path=Path(sys.argv[1]))).client()"
+    )
+    (tmp_path / "inserts").mkdir()
+    (tmp_path / "inserts" / "tmp1.raw").write_bytes(b"half")
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    assert list((tmp_path / "inserts").iterdir()) == []
