@@ -23,7 +23,7 @@ _MOST_RESULT_SHARE: Final = 4  # a result that is not streamed may take a fourth
 
 # What the interface takes for itself, and what would change nothing here.
 _TRANSPORT_NAMES: Final = """
-    add_http_cors_header allow_experimental_analyzer buffer_size
+    add_http_cors_header async_insert wait_for_async_insert allow_experimental_analyzer buffer_size
     cancel_http_readonly_queries_on_client_close client_protocol_version compress connect_timeout
     database decompress default_format enable_http_compression http_connection_timeout
     http_headers_progress_interval_ms http_receive_timeout http_response_buffer_size
