@@ -22,7 +22,7 @@ class Status:
         self._job = job
         self._version = version
         self._started = time.time()
-        self._seen: deque[tuple[float, int, int]] = deque()
+        self._seen: deque[tuple[float, int, int]] = deque([(time.monotonic(), 0, 0)])
 
     def __call__(self) -> dict[str, Any]:
         """Return the status, as `GET /v1/status` answers it."""
@@ -47,8 +47,6 @@ class Status:
         self._seen.append((now, samples, payloads))
         then, samples_then, payloads_then = self._seen[0]
         passed = max(now - then, 1e-3)
-        if len(self._seen) == 1:
-            return 0.0, 0.0
         return (samples - samples_then) / passed, (payloads - payloads_then) / passed
 
     def _last_error(self, feeds: dict[str, Any]) -> str | None:

@@ -46,6 +46,7 @@ def _tables(decoded: Decoded) -> Iterator[Any]:
         count("invalid", decoded.invalid.num_rows)
         yield pvalue.TaggedOutput(INVALID, decoded.invalid)
     if decoded.events.num_rows:
+        count("events", decoded.events.num_rows)
         yield pvalue.TaggedOutput(EVENTS, decoded.events)
     if decoded.samples.num_rows:
         yield together([decoded.samples])
