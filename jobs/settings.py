@@ -5,6 +5,7 @@ are written as they are, lists and mappings as YAML or JSON, `null` for nothing.
 Errors: ConfigError carries every fault at once, each with its path.
 """
 
+import difflib
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,16 +115,28 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return a fault for each variable that begins like ours and whose first part is no section."""
+    """Return a fault for each variable that is meant for the configuration and names no section."""
     faults = []
     for name in sorted(environ):
-        section = name.upper().removeprefix(PREFIX).split("__")[0].lower()
-        if not name.upper().startswith(PREFIX) or name.upper() in _OF_THE_CLIENT:
+        rest = name.upper().removeprefix(PREFIX)
+        if rest == name.upper() or name.upper() in _OF_THE_CLIENT:
             continue
-        if section not in Config.model_fields:
-            hint = suggestion(section, list(Config.model_fields))
+        section = rest.split("__")[0].lower()
+        if section not in Config.model_fields and (hint := _meant(rest.lower())):
             faults.append(f"{name}: unknown section {section!r}; {hint}")
     return faults
+
+
+def _meant(rest: str) -> str | None:
+    """Return what a variable may have been meant for; None where it is not one of ours."""
+    sections = list(Config.model_fields)
+    section, _, field = rest.partition("_")
+    if section in sections and not field.startswith("_"):
+        return f"did you mean {PREFIX}{section.upper()}__{field.upper()}?"
+    first = rest.split("__")[0]
+    if "__" in rest or difflib.get_close_matches(first, sections, n=1):
+        return suggestion(first, sections)
+    return None
 
 
 def _feed_faults(feeds: Any) -> list[str]:

@@ -212,3 +212,23 @@ def test_bad_definition_files_are_faults_with_their_lines(tmp_path: Path) -> Non
 def test_a_definition_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     (found,) = faults("decode: {meters: nowhere.yaml}", tmp_path)
     assert found.startswith("decode.meters: nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("STREAMGAUGE_API_LISTEN", "did you mean STREAMGAUGE_API__LISTEN?"),
+        ("STREAMGAUGE_FEED", "did you mean feeds?"),
+        ("STREAMGAUGE_OTHER__X", "known are api, database, decode, feeds, job, spool, sql"),
+    ],
+)
+def test_a_variable_that_is_meant_for_us_is_not_ignored(
+    name: str, hint: str, tmp_path: Path
+) -> None:
+    (found,) = faults("", tmp_path, **{name: "1"})
+    assert found.endswith(f"; {hint}")
+
+
+@pytest.mark.parametrize("name", ["STREAMGAUGE_URL", "STREAMGAUGE_CONFIG", "STREAMGAUGE_HOME"])
+def test_other_programs_variables_are_theirs(name: str) -> None:
+    assert load(None, {name: "x"}) == Config()
