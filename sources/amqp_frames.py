@@ -110,7 +110,7 @@ class DeliveryReader:
         kind, channel, size = _frame(buffer, at)
         if size > self._payload_max:
             raise FrameError(f"a frame of {size} bytes, more than was agreed")
-        stop = at + 7 + size
+        stop: int = at + 7 + size
         if stop >= len(buffer):
             return at
         if buffer[stop] != END:
@@ -162,9 +162,10 @@ class DeliveryReader:
 def _delivery_tag(buffer: bytes, at: int) -> int:
     """Return the delivery tag of basic.deliver's arguments at `at`: it follows the consumer tag."""
     try:
-        return int(_longlong(buffer, at + 1 + buffer[at])[0])
+        (tag,) = _longlong(buffer, at + 1 + buffer[at])
     except (struct.error, IndexError) as error:
         raise FrameError("a delivery without its tag") from error
+    return int(tag)
 
 
 def frame(kind: int, channel: int, payload: bytes) -> bytes:
@@ -207,7 +208,8 @@ def short_string(text: str) -> bytes:
 def read_depth(arguments: bytes) -> tuple[str, int, int]:
     """Return queue, ready messages and consumers from queue.declare-ok."""
     queue, at = _read_short_string(arguments, 0)
-    return queue, *struct.unpack_from(">II", arguments, at)
+    ready, consumers = struct.unpack_from(">II", arguments, at)
+    return queue, ready, consumers
 
 
 def read_close(arguments: bytes) -> str:

@@ -68,9 +68,12 @@ class RabbitFeed(Feed):
         """Return what has arrived, or wait for something for at most `timeout` s."""
         deadline = time.monotonic() + timeout
         while True:
-            payloads = self._connected_poll(deadline) if self._link else self._reconnect(deadline)
-            if payloads is not None or time.monotonic() >= deadline:
+            if self._link is None:
+                self._reconnect(deadline)
+            elif (payloads := self._connected_poll(self._link, deadline)) is not None:
                 return payloads
+            if time.monotonic() >= deadline:
+                return None
 
     def ack(self, receipt: Receipt) -> None:
         """Say that everything under `receipt` is stored; the polling thread tells the broker."""
@@ -116,9 +119,7 @@ class RabbitFeed(Feed):
         unbound = [note for note in link.notes if "not bound" in note]
         return "; ".join(unbound) or None
 
-    def _connected_poll(self, deadline: float) -> Payloads | None:
-        link = self._link
-        assert link is not None
+    def _connected_poll(self, link: Link, deadline: float) -> Payloads | None:
         try:
             return self._read(link, deadline)
         except LinkError as error:
