@@ -9,6 +9,7 @@ from typing import Any
 from metering.notification import Notification
 from metering.timestamps import parse_ms
 
+GENERATED = 1_795_000_000_000  # of notifications made up
 FOLDER = Path(__file__).parent.parent / "etc" / "demo" / "corpus"
 
 
@@ -43,3 +44,9 @@ def notifications() -> tuple[Notification, ...]:
 def example(event_type: str) -> Notification:
     """Return the first recorded notification of an event type."""
     return next(n for n in notifications() if n.event_type == event_type)
+
+
+def notified(payload: Any, event_type: str = "thing.create", **context: Any) -> Notification:
+    """Return a notification made up around a payload."""
+    body = {"event_type": event_type, "publisher_id": "thing.host", "payload": payload, **context}
+    return Notification("m-1", event_type, "thing.host", "info", GENERATED, payload, body)

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 
 from metering.definitions.events import Event, EventDefinitions
-from tests.corpus import example
-from tests.test_definitions_meters import EVENT_TYPES, GENERATED, JSON, notified
+from tests.corpus import GENERATED, example, notified
+from tests.test_definitions_shipped import EVENT_TYPES, JSON
 
 
 def definitions(tmp_path: Path, *entries: dict, **kwargs) -> EventDefinitions:
