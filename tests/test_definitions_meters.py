@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from metering.definitions.meters import Draft, MeterDefinitions
+from metering.definitions.meters import MeterDefinitions
 from metering.definitions.patterns import CACHED
+from metering.draft import Draft
 from metering.metadata import flatten
 from metering.notification import Notification
 from tests.corpus import GENERATED, notified
