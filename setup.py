@@ -26,6 +26,7 @@ setup(
         "webapi": ["*.json", "static/*", "templates/*"],
     },
     install_requires=[
+        "amqp>=5.2",
         "apache-beam==2.77.0",
         "chdb>=4.4,<5",
         "clickhouse-connect>=1.12,<2",
@@ -34,13 +35,11 @@ setup(
         "flask>=3.0",
         "google-cloud-pubsub>=2.20",
         "jsonpath-ng>=1.6",
-        "kombu>=5.4",
         "lz4>=4.3",
         "msgspec>=0.19",
         "numpy>=1.26",
         "openstacksdk>=4.0",
         "orjson>=3.10",
-        "pika>=1.3",
         "polars>=1.20",
         "prometheus-client>=0.20",
         "pyarrow>=16",
@@ -58,8 +57,10 @@ setup(
         # beside this one.
         "flink": ["apache-flink-libraries==1.19.3"],
         "test": [
+            "cryptography>=42",
             "hypothesis>=6.100",
             "mypy>=1.11",
+            "oslo.messaging>=14",
             "pandas-stubs",
             "pytest>=8.2",
             "ruff>=0.6",

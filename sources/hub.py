@@ -33,7 +33,7 @@ class Hub:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._empty_since: dict[str, float | None] = {f.name: time.monotonic() for f in feeds}
+        self._empty_since: dict[str, float | None] = dict.fromkeys(self.feeds)
         self._failed: dict[str, str] = {}
         self._finished: set[str] = set()
         self._ending: set[str] = set()
@@ -142,7 +142,7 @@ class Hub:
             while self._room() and not feed.finished():
                 part = feed.poll(_POLL)
                 if part is None or not part.bodies:
-                    self._empty_since[feed.name] = self._empty_since[feed.name] or time.monotonic()
+                    self._answered_empty(feed)
                 else:
                     self._empty_since[feed.name] = None
                     part.received = int(time.time() * 1000)
@@ -154,6 +154,13 @@ class Hub:
             self._finished.add(feed.name)
             with self._changed:
                 self._changed.notify_all()
+
+    def _answered_empty(self, feed: Feed) -> None:
+        """Take note since when; a feed whose source is away did not answer."""
+        if not feed.status()["connected"]:
+            self._empty_since[feed.name] = None
+        elif self._empty_since[feed.name] is None:
+            self._empty_since[feed.name] = time.monotonic()
 
     def _room(self) -> bool:
         """Wait while the queue is full; return whether to go on."""

@@ -21,14 +21,13 @@ class ListFeed(Feed):
         self.acked: list[int] = []
         self.error = error
         self.closed = False
-        self.polls = 0
+        self.connected = True
 
     def open(self) -> None:
         if self.error == "at open":
             raise FeedError("cannot open")
 
     def poll(self, timeout: float) -> Payloads | None:
-        self.polls += 1
         if self.bodies:
             return Payloads(self.name, [self.bodies.popleft()], len(self.bodies))
         if self.error:
@@ -41,6 +40,9 @@ class ListFeed(Feed):
 
     def close(self) -> None:
         self.closed = True
+
+    def status(self) -> dict[str, Any]:
+        return {"connected": self.connected, "last_error": None}
 
 
 def taken_until(hub: Hub, count: int) -> list[Payloads]:
@@ -91,6 +93,20 @@ def test_a_feed_that_cannot_open_closes_those_that_did() -> None:
     with pytest.raises(FeedError, match="cannot open"):
         Hub([fine, ListFeed("b", [], "at open")], 1000).open()
     assert fine.closed
+
+
+def test_a_feed_is_idle_once_it_answered_empty_and_not_while_its_source_is_away() -> None:
+    there, away = ListFeed("a", []), ListFeed("b", [])
+    away.connected = False
+    hub = Hub([there, away], 1000)
+    assert not hub.idle("a")
+    hub.open()
+    ends = time.monotonic() + 10
+    while not hub.idle("a") and time.monotonic() < ends:
+        threading.Event().wait(0.005)
+    assert hub.idle("a")
+    assert not hub.idle("b")
+    hub.close()
 
 
 def test_an_element_is_bounded_by_payloads_and_bytes() -> None:
