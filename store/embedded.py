@@ -9,7 +9,7 @@ import dataclasses
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -85,7 +85,7 @@ class Session:
 
     def stream(
         self, sql: str, form: str, parameters: Mapping[str, str] | None = None
-    ) -> Iterator[Block]:
+    ) -> Generator[Block, None, None]:
         """Yield the result block by block; `form` is one of STREAMED. Raises EngineError."""
         try:
             with self._connection.send_query(sql, form, params=dict(parameters or {})) as found:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from store.embedded import Session, quoted
+from store.embedded import EngineError, Session, quoted
 from store.syntax import Node, tree_of
 from store.vocabulary import NODES, STATEMENTS, SYSTEM_TABLES, forbidden_names, vocabulary
 
@@ -61,8 +61,7 @@ class Examiner:
         """Return the statement that may run. Raises RefusedStatementError, EngineError."""
         if "\x00" in text:
             raise RefusedStatementError("a statement holds no NUL", _READONLY)
-        formatted = session.run(f"SELECT formatQuerySingleLine({quoted(text)})")
-        line = formatted.data.decode().rstrip("\n")
+        line = _canonical(session, text)
         bare = _without_quotes(line)
         _check_clauses(bare)
         root = _tree(session, line, parameters)
@@ -127,6 +126,17 @@ class Examiner:
             raise RefusedStatementError(
                 f"the name {name} is a function's that may not be used here"
             )
+
+
+def _canonical(session: Session, text: str) -> str:
+    """Return the statement in one line, as the engine understands it. Raises EngineError."""
+    try:
+        formatted = session.run(f"SELECT formatQuerySingleLine({quoted(text)})")
+    except EngineError as error:  # it tells of our question, too; of that no one asked
+        told, own, _ = str(error).partition(": In scope SELECT formatQuerySingleLine(")
+        name = re.search(r" \([A-Z_]+\)$", str(error))
+        raise EngineError(told + (name[0] if own and name else ""), error.code) from error
+    return formatted.data.decode().rstrip("\n")
 
 
 def _without_quotes(line: str) -> str:

@@ -10,6 +10,8 @@ from metering.config import Config, Database, Sql
 from store.client import Store
 from store.migrate import migrate
 from store.rows import insert_samples
+from store.syntax import tree_of
+from store.vocabulary import vocabulary
 from tests.tables import samples
 from webapi.sql_endpoint import create_sql_app
 
@@ -284,3 +286,50 @@ def test_another_database_is_refused(client: FlaskClient) -> None:
     assert (
         _post(client, "SELECT 1", database="system").headers["X-ClickHouse-Exception-Code"] == "497"
     )
+
+
+def test_the_list_of_functions_is_the_engines(store: Store) -> None:
+    found = store.client().query("SELECT lower(name) FROM system.functions").result_columns[0]
+    listed = vocabulary().scalar | vocabulary().aggregate
+    assert listed - set(found) == {"exists", "grouping", "lambda"}  # of the parser
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "file",
+        "fileIf",
+        "FILE",
+        "dictGet",
+        "sleep",
+        "hasColumnInTable",
+        "aiGenerate",
+        "regionToName",
+    ],
+)
+def test_functions_that_reach_out_are_not_on_the_list(name: str) -> None:
+    assert not vocabulary().has_function(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["SUM", "sumIf", "uniqExactMergeState", "quantilesArrayIf", "CAST"]
+)
+def test_functions_are_known_in_any_case_and_with_combinators(name: str) -> None:
+    assert vocabulary().has_function(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " A",
+        "A\n  B",
+        "A\nB",
+        "A (children 2)\n B",
+        "A (children 1)\n B\n C",
+        "A (children 1)\n Identifier x\n  Function file (children 0)",
+    ],
+)
+def test_a_tree_that_does_not_add_up_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"node|tree"):
+        tree_of(text)

@@ -1,5 +1,6 @@
 """The SQL endpoint as its clients see it: clickhouse-connect over HTTP, and what the wire carries."""
 
+import concurrent.futures
 import contextlib
 import json
 import re
@@ -110,6 +111,35 @@ def test_a_failure_amid_a_stream_reaches_the_client(client: Client) -> None:
     sql = "SELECT number, throwIf(number = 2900000) FROM numbers(3000000)"
     with pytest.raises(ClickHouseError, match="throwIf"):
         client.query(sql)
+
+
+def test_a_client_may_leave_amid_a_stream(endpoint: Serving) -> None:
+    for compress in ("0", "1"):
+        with requests.post(
+            f"http://{endpoint.address}/",
+            "SELECT number FROM numbers(100000000)",
+            params={"compress": compress},
+            auth=("analyst", PASSWORD),
+            stream=True,
+            timeout=30,
+        ) as answer:
+            assert answer.raw.read(1000)
+    assert _ask(endpoint, "SELECT 1").text == "1\n"
+
+
+def test_many_ask_at_once(endpoint: Serving) -> None:
+    asked = [f"SELECT {n}, sum(number) FROM numbers(1000000)" for n in range(40)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda sql: _ask(endpoint, sql).text, asked))
+    assert answers == [f"{n}\t499999500000\n" for n in range(40)]
+
+
+def test_a_syntax_error_is_told_as_the_engine_tells_it(endpoint: Serving) -> None:
+    answer = _ask(endpoint, "SELECT 1 FROM")
+    assert answer.status_code == 400
+    assert answer.text.startswith("Code: 62. DB::Exception: Syntax error: failed at position")
+    assert answer.text.endswith("(SYNTAX_ERROR)\n")
+    assert "formatQuery" not in answer.text
 
 
 def test_clickhouse_connect_is_told_what_is_refused(client: Client) -> None:

@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
 from flask import Response
@@ -59,7 +59,7 @@ def result(
         body = encoded(data, request.encoding)
     sent: Iterable[bytes] = body if more else [b"".join(body)]
     answer = Response(sent, content_type=_TYPES.get(form, "application/octet-stream"))
-    answer.call_on_close(session.close)
+    answer.call_on_close(lambda: _finish(blocks, session))
     _tell(answer, request, form, timezone)
     answer.headers["X-ClickHouse-Summary"] = _summary(first, time.monotonic_ns() - started)
     if request.encoding and not request.blocks:
@@ -77,6 +77,13 @@ def error(message: str, code: int, status: int | None = None) -> Response:
     if answer.status_code == 401:
         answer.headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
     return answer
+
+
+def _finish(blocks: Iterator[Block], session: Session) -> None:
+    """Let go of the engine: of a stream that the client has left, too, and of that first."""
+    if isinstance(blocks, Generator):
+        blocks.close()
+    session.close()
 
 
 def _tell(answer: Response, request: SqlRequest, form: str, timezone: str) -> None:

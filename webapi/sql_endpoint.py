@@ -6,7 +6,7 @@ Errors: as ClickHouse tells them: text, X-ClickHouse-Exception-Code and a status
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Final
 
 from flask import Flask, Response, request
@@ -110,9 +110,10 @@ def _blocks(
     else:
         session.set({"max_result_bytes": wanted.settings.get("max_result_bytes", "0")})
         none = True
-        for block in session.stream(statement.sql, form, wanted.parameters):
-            none = False
-            yield block
+        with closing(session.stream(statement.sql, form, wanted.parameters)) as stream:
+            for block in stream:
+                none = False
+                yield block
     if none and statement.rows and form == "Native":
         yield Block(session.empty_native(statement.sql, wanted.parameters), 0, 0, 0)
 
