@@ -34,7 +34,7 @@ setup(
         "clickhouse-cityhash>=1.0.2.4",
         "flask>=3.0",
         "google-cloud-pubsub>=2.20",
-        "jsonpath-ng>=1.6",
+        "jsonpath-ng>=1.16,<2",
         "lz4>=4.3",
         "msgspec>=0.19",
         "numpy>=1.26",

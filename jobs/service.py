@@ -1,6 +1,7 @@
 """The service: everything in one process. `streamgauge run` and `streamgauge replay`."""
 
 import dataclasses
+import glob
 import logging
 import signal
 import sys
@@ -70,7 +71,7 @@ def replay(
     progress: Callable[[int, int], None],
 ) -> ReplayResult:
     """Run the job over files, without a service, to their end. Raises ServiceError."""
-    files = {"type": "files", "paths": [str(path) for path in paths]}
+    files = {"type": "files", "paths": [glob.escape(str(path)) for path in paths]}
     files |= {"speed": speed, "shift_to_now": shift_to_now}
     bounded = config.model_copy(update={"feeds": [files]})
     names = [field.name for field in dataclasses.fields(ReplayResult)]

@@ -1,9 +1,16 @@
-"""Moving a message in time: every timestamp in its text by the same whole seconds."""
+"""Moving a message in time: every timestamp in its text by the same whole seconds.
+
+What is moved is another message, so its message ids change too: moved twice by different amounts, a
+message is two, and none of their samples conflict.
+"""
 
 import functools
 import re
+import uuid
 from datetime import datetime, timedelta
 from typing import Final
+
+import xxhash
 
 from metering.envelope import parse_body
 from metering.refusal import RefusedError
@@ -14,14 +21,23 @@ from metering.timestamps import parse_ms
 _STAMP: Final = re.compile(
     rb'(?<=")\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?=(?:[.,]\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?\\*")'
 )
+_ID: Final = re.compile(rb'(?<="message_id)(\\*":\s*\\*")([^"\\]+)')
 
 
 def shifted(text: bytes, seconds: int) -> bytes:
-    """Return a message with every timestamp moved; the rest of it stays byte for byte.
+    """Return a message with every timestamp moved, and message ids that go with it.
 
     Dates without a time, times as numbers, and years like 9999 stay. Signatures of samples no longer match.
     """
-    return _STAMP.sub(lambda match: _moved(match[0], seconds), text) if seconds else text
+    if not seconds:
+        return text
+    moved = _STAMP.sub(lambda match: _moved(match[0], seconds), text)
+    return _ID.sub(lambda match: match[1] + _renamed(match[2], seconds), moved)
+
+
+def _renamed(message_id: bytes, seconds: int) -> bytes:
+    seed = seconds % 2**64
+    return str(uuid.UUID(int=xxhash.xxh128_intdigest(message_id, seed), version=4)).encode()
 
 
 @functools.lru_cache(maxsize=4096)

@@ -129,6 +129,11 @@ def _connect_embedded(path: Path) -> Client:
         raise StoreError(
             f"database.path {path} cannot be read and written by this user; {_REMEDIES[errno.EACCES]}"
         )
+    if tempfile.tempdir != str(path / _INSERTS) and in_use(path):  # it is not ours yet
+        raise StoreError(
+            f"database.path {path} is in use by another process;"
+            " stop that one first, or set another database.path"
+        )
     client = clickhouse_connect.get_client(interface="chdb", path=str(path))
     _sweep(path / _INSERTS)
     return client
@@ -158,15 +163,14 @@ _REMEDIES = {
 
 def _unusable(error: Exception, database: Database) -> StoreError:
     text = str(error)
-    if database.url is None and in_use(database.path):
-        return StoreError(
-            f"database.path {database.path} is in use by another process; stop that one first, or set another database.path"
-        )
     if database.url is not None:
         return StoreAwayError(
             f"database.url: the ClickHouse server cannot be reached or refused us: {_first_line(text)}"
         )
-    return StoreError(f"database.path {database.path} cannot be opened: {_first_line(text)}")
+    return StoreError(
+        f"database.path {database.path} cannot be opened; is another process just starting on it?"
+        f" {_first_line(text)}"
+    )
 
 
 def in_use(folder: Path) -> bool:
