@@ -43,7 +43,9 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     decoded[decode.INVALID] | "WriteInvalid" >> WriteToClickHouse("invalid", parts.outlet)
 
     keyed = decoded.samples | "ShardSamples" >> ShardSamples(config.job.shards)
-    normal = keyed | "NormalizeSamples" >> NormalizeSamples(parts.sieve, parts.incumbents)
+    normal = keyed | "NormalizeSamples" >> NormalizeSamples(
+        config.job.shards, parts.sieve, parts.incumbents
+    )
     normal[normalize.CONFLICTS] | "WriteConflicts" >> WriteToClickHouse("invalid", parts.outlet)
     normal[normalize.REVISIONS] | "WriteRevisions" >> WriteToClickHouse("revisions", parts.outlet)
     normal.samples | "WriteSamples" >> WriteToClickHouse("samples", parts.outlet)

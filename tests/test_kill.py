@@ -4,6 +4,7 @@ Each test runs `streamgauge run` as a process of its own over a real RabbitMQ, a
 tables with an oracle of everything that was published (tests.soak).
 """
 
+import itertools
 import os
 import random
 import subprocess
@@ -33,9 +34,21 @@ EARLIER = 40 * 60_000  # ms; where the traffic's times begin
 
 
 @pytest.fixture
-def service(tmp_path: Path, second_rabbitmq: RabbitServer) -> Iterator[Service]:
-    with service_in(tmp_path / "service", second_rabbitmq.url) as service:
+def broker(second_rabbitmq: RabbitServer) -> RabbitServer:
+    second_rabbitmq.start()
+    return second_rabbitmq
+
+
+@pytest.fixture
+def service(tmp_path: Path, broker: RabbitServer) -> Iterator[Service]:
+    with service_in(tmp_path / "service", broker.url) as service:
         yield service
+
+
+def start(service: Service, **job: int) -> None:
+    """Start it and wait until its queue is bound, so that nothing published is lost on the way."""
+    service.start(**job)
+    wait_until(lambda: service.feed()["connected"], "the feed to connect")
 
 
 def make_traffic(count: int, seed: int = SEED) -> tuple[list[Message], int]:
@@ -68,10 +81,9 @@ def assert_tables_hold(service: Service, messages: Sequence[Message], now: int) 
 def test_tables_equal_the_oracle_after_kills_at_random_moments(service: Service) -> None:
     messages, now = make_traffic(COUNT)
     rng = random.Random(SEED)
-    service.start()
-    wait_until(lambda: service.feed()["connected"], "the feed's queue to be bound")
+    start(service)
     cuts = [len(messages) * i // (KILLS + 1) for i in range(KILLS + 2)]
-    for first, last in zip(cuts[:-2], cuts[1:-1], strict=True):
+    for first, last in itertools.pairwise(cuts[:-1]):
         kill_under_load(service, messages[first:last], rng)
         service.spawn(element_payloads=rng.choice((3, 30, 300, 5000)))
     publish_all(service.url, messages[cuts[-2] :])
@@ -102,8 +114,7 @@ def kill_under_load(service: Service, messages: Sequence[Message], rng: random.R
 def test_sigterm_in_the_middle_loses_nothing_and_a_new_start_goes_on(service: Service) -> None:
     messages, now = make_traffic(8000)
     third = len(messages) // 3
-    service.start(element_payloads=10)
-    wait_until(lambda: service.feed()["connected"], "the feed's queue to be bound")
+    start(service, element_payloads=10)
     for part in (messages[:third], messages[third : 2 * third]):
         publish_all(service.url, part)
         assert service.stop() == 0, service.tail()
@@ -118,8 +129,7 @@ def test_a_second_process_on_the_same_folder_is_refused_and_the_first_goes_on(
     service: Service,
 ) -> None:
     messages, now = make_traffic(500)
-    service.start()
-    wait_until(lambda: service.feed()["connected"], "the feed's queue to be bound")
+    start(service)
     refused = service.run_beside()
     assert refused.returncode == 1
     assert refused.stderr.strip().splitlines() == [
@@ -157,17 +167,17 @@ def test_a_folder_of_another_user_is_named_with_the_remedy(tmp_path: Path) -> No
 
 
 def test_a_broker_that_is_away_at_the_start_is_told_and_joined_when_it_comes(
-    service: Service, second_rabbitmq: RabbitServer
+    service: Service, broker: RabbitServer
 ) -> None:
     messages, now = make_traffic(500)
-    second_rabbitmq.stop()
+    broker.stop()
     service.start()
     wait_until(lambda: service.feed()["last_error"] is not None, "the broker's absence to be told")
     status = service.status()
     assert status is not None
     assert not status["feeds"]["rabbitmq"]["connected"]
-    assert str(second_rabbitmq.port) in status["last_error"]
-    second_rabbitmq.start()
+    assert str(broker.port) in status["last_error"]
+    broker.start()
     wait_until(lambda: service.feed()["connected"], "the feed to connect")
     publish_all(service.url, messages)
     drain(service)
@@ -196,13 +206,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost_once_it_has_room(
-    small_disk: Path, tmp_path: Path, second_rabbitmq: RabbitServer
+    small_disk: Path, tmp_path: Path, broker: RabbitServer
 ) -> None:
     messages, now = make_traffic(6000)
     half = len(messages) // 2
-    with service_in(tmp_path / "service", second_rabbitmq.url, small_disk / "db") as service:
-        service.start()
-        wait_until(lambda: service.feed()["connected"], "the feed's queue to be bound")
+    with service_in(tmp_path / "service", broker.url, small_disk / "db") as service:
+        start(service)
         publish_all(service.url, messages[:half])
         drain(service)
         fill(small_disk / "ballast")

@@ -10,14 +10,15 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam import pvalue
+from apache_beam.transforms.window import GlobalWindows
 
-from metering.batches import conflict_table, drafts_of, revision_table
+from metering.batches import conflict_table, drafts_of, revision_table, together
 from metering.conflicts import Stored, settle
 from metering.draft import Draft
 from metering.elements import Tick
 from metering.repeats import Sieve
 from transforms.counters import count
-from transforms.shard import Keyed
+from transforms.shard import Keyed, split
 
 REVISIONS = "revisions"
 CONFLICTS = "conflicts"
@@ -27,23 +28,40 @@ Remember = Callable[[Sieve], None]
 
 
 class _NormalizeFn(beam.DoFn):
-    def __init__(self, sieve: Callable[[], Sieve], incumbents: Incumbents) -> None:
+    def __init__(self, shards: int, sieve: Callable[[], Sieve], incumbents: Incumbents) -> None:
+        self._shards = shards
         self._make_sieve = sieve
         self._incumbents = incumbents
 
     def setup(self) -> None:
         self._sieve = self._make_sieve()
 
+    def start_bundle(self) -> None:
+        self._tables: list[pa.Table] = []
+        self._ticks: list[Keyed] = []
+
     def process(self, keyed: Keyed) -> Iterator[Any]:
-        shard, element = keyed
-        if isinstance(element, Tick):
-            yield keyed
-            return
-        sifted = self._sieve.sift(element)
+        if isinstance(keyed[1], Tick):
+            self._ticks.append(keyed)
+        else:
+            self._tables.append(keyed[1])
+        return iter(())
+
+    def finish_bundle(self) -> Iterator[Any]:
+        """Sift the bundle's samples together: the store does not know any of them yet.
+
+        Message ids are global: what came to one shard may contradict what came to another.
+        """
+        if self._tables:
+            yield from map(_windowed, self._sifted(together(self._tables)))
+        yield from map(_windowed, self._ticks)
+
+    def _sifted(self, samples: pa.Table) -> Iterator[Any]:
+        sifted = self._sieve.sift(samples)
         count("repeats", sifted.repeats)
         count("samples", sifted.clean.num_rows)
         if sifted.clean.num_rows:
-            yield shard, sifted.clean
+            yield from split(sifted.clean, self._shards)
         if sifted.suspect.num_rows:
             yield from self._settle(sifted.suspect, sifted.contested)
 
@@ -61,6 +79,12 @@ class _NormalizeFn(beam.DoFn):
             yield pvalue.TaggedOutput(REVISIONS, revision_table(settled.writes))
 
 
+def _windowed(output: Any) -> Any:
+    if isinstance(output, pvalue.TaggedOutput):
+        return pvalue.TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
+    return GlobalWindows.windowed_value(output)
+
+
 @dataclasses.dataclass
 class NormalizeSamples(beam.PTransform):
     """PCollection[(shard, SAMPLES | Tick)] -> the same, each sample once; REVISIONS and CONFLICTS.
@@ -70,10 +94,11 @@ class NormalizeSamples(beam.PTransform):
     Guarantee: the store ends up the same whatever the order and repetition of its input.
     """
 
+    shards: int
     sieve: Callable[[], Sieve]
     incumbents: Incumbents
 
     def expand(self, keyed: beam.PCollection) -> Any:
         """Return the outputs `samples`, REVISIONS (rows that replace) and CONFLICTS (invalid)."""
-        fn = _NormalizeFn(self.sieve, self.incumbents)
+        fn = _NormalizeFn(self.shards, self.sieve, self.incumbents)
         return keyed | "Sift" >> beam.ParDo(fn).with_outputs(REVISIONS, CONFLICTS, main="samples")
