@@ -86,7 +86,7 @@ def month_by_project(scale: Scale, month: Month) -> Iterator[Figure]:
 def _figures(name: str, taken: list[float], told: str) -> Iterator[Figure]:
     for percent in (50, 99):
         value = round(percentile(taken, percent), 2)
-        yield Figure(f"{name}_p{percent}_ms", value, "ms", told)
+        yield Figure(f"{name}_p{percent}_ms", value, "ms", f"least {min(taken):.2f} ms; {told}")
 
 
 def _path(

@@ -24,40 +24,42 @@ def samples_per_s(scale: Scale) -> Iterator[Figure]:
     polls = Polls(scale.instances, scale.meters)
     bodies = rounds(polls, scale.rounds, _INTERVAL, utc_now())
     total = polls.samples * scale.rounds
-    middle, whole, size = _consumed(bodies, "samples", total)
+    middle, told = _consumed(bodies, "samples", total)
     yield Figure(
         "samples_per_s",
         round(middle),
         "samples/s",
         f"{total:,} samples in messages of {BATCH}, {scale.instances:,} instances x {scale.meters}"
-        f" meters, 12 metadata keys, {size / BATCH:,.0f} bytes a sample, persistent in a classic"
-        f" queue; middle 80 % of rows queryable; first to last row {whole:,.0f}/s;"
-        f" RabbitMQ on the same machine; {machine()}",
+        f" meters, 12 metadata keys; {told}",
     )
 
 
 def notifications_per_s(scale: Scale) -> Iterator[Figure]:
     """Measure events (and their samples) from recorded notifications with new ids."""
-    middle, whole, size = _consumed(
-        notifications(scale.notifications), "events", scale.notifications
-    )
+    middle, told = _consumed(notifications(scale.notifications), "events", scale.notifications)
     yield Figure(
         "notifications_per_s",
         round(middle),
         "notifications/s",
         f"{scale.notifications:,} compute.instance.*, volume.* and image.* recorded from Nova,"
-        f" Cinder and Glance, new ids, {size:,} bytes each, persistent in a classic queue; middle"
-        f" 80 % of events queryable; first to last {whole:,.0f}/s; RabbitMQ on the same"
-        f" machine; {machine()}",
+        f" Cinder and Glance, with new ids; {told}",
     )
 
 
-def _consumed(bodies: Iterable[bytes], table: str, total: int) -> tuple[float, float, int]:
-    """Return rows/s over the middle, from first to last row, and bytes a message."""
+def _consumed(bodies: Iterable[bytes], table: str, total: int) -> tuple[float, str]:
+    """Return rows/s over the middle, and the conditions."""
     with tempfile.TemporaryDirectory(prefix="streamgauge-bench-") as name:
         folder = Path(name)
         with broker(folder / "rabbitmq") as server:
             _, size = fill(server, bodies)
             with serving(folder / "service", feed(server)) as service:
+                used = service.cpu()
                 seen = list(service.counts(table, total, _PATIENCE))
-    return *plateau([(seen[0][0], 0), *seen]), size
+                used = service.cpu() - used
+    middle, whole = plateau([(seen[0][0], 0), *seen])
+    return middle, (
+        f"{size:,} bytes a message, persistent in a classic queue filled before the service starts;"
+        f" middle 80 % of {table} queryable; first to last {whole:,.0f}/s; the service used"
+        f" {used / total * 1e6:.1f} s of processor a million; RabbitMQ on the same machine;"
+        f" {machine()}"
+    )

@@ -3,8 +3,8 @@
 1,000 instances x 20 meters, a sample an hour for 720 hours; and `cpu` every 10 s in the last hour,
 which ended a day ago, so that merges may forget message ids.
 Written by a process of its own, in hourly order as it would arrive, in batches of 100,000; merges are
-those that the engine does by itself. Cumulative meters are counters that only grow, gauges have one
-decimal; metadata is as of an instance, disk or interface, and changes with the state once a week.
+those that the engine does by itself. Cumulative meters are counters that only grow, gauges move by a
+tenth, with one decimal, or are fixed, as the fleet's are; metadata is as of an instance, disk or interface, and changes with the state once a week.
 """
 
 import json
@@ -23,6 +23,7 @@ import pyarrow as pa
 from benchmarks.figures import Figure, machine
 from benchmarks.scale import Scale
 from benchmarks.service import Service
+from metering.batches import together
 from metering.config import Database
 from metering.metadata import flatten
 from metering.schema import SAMPLES
@@ -118,6 +119,8 @@ class Month:
 class Series:
     """The series of a fleet, as columns that are the same at every moment, and their counters."""
 
+    _NOON, _LATER = 1_700_000_000.0, 1_700_012_345.0  # s; two moments that tell a fixed gauge
+
     def __init__(self, instances: int, meters: int) -> None:
         self._meters = METERS[:meters]
         fleet = build_instances(instances, seed=1)
@@ -140,7 +143,11 @@ class Series:
         count = len(self._rows)
         self._cumulative = np.array([meter.type == "cumulative" for meter, _ in self._rows])
         self._rate = np.exp(self._chance.uniform(0, 12, count))  # of growth a second
-        self._level = np.round(self._chance.uniform(1, 5000, count), 1)
+        self._level = np.array(
+            [meter.volume(each, self._NOON, _HOUR) for meter, each in self._rows]
+        )
+        later = np.array([meter.volume(each, self._LATER, _HOUR) for meter, each in self._rows])
+        self._sway = np.where(self._level == later, 0.0, 0.1)  # a fixed gauge stays, others move
         self._counters = np.floor(self._rate * self._chance.uniform(0, 1e6, count))
 
     def at(self, moment: int, seconds: int, which: slice = slice(None)) -> pa.Table:
@@ -148,7 +155,8 @@ class Series:
         count = len(self._rows)
         grown = np.floor(self._rate * seconds * self._chance.uniform(0.2, 1.8, count))
         self._counters += grown
-        gauges = np.round(self._level * self._chance.uniform(0.9, 1.1, count), 1)
+        sway = 1 + self._sway * self._chance.uniform(-1, 1, count)
+        gauges = np.round(self._level * sway, 1)
         volumes = np.where(self._cumulative, self._counters, gauges)
         jitter = self._chance.integers(0, 2000, count)  # ms
         week = moment // (7 * 24 * _HOUR)
@@ -171,12 +179,12 @@ def fill(store: Store, end: int, instances: int, meters: int, hours: int) -> Non
     for hour in range(hours):
         waiting.append(series.at(end - (hours - hour) * _HOUR, _HOUR))
         if sum(map(len, waiting)) >= _BATCH or hour == hours - 1:
-            insert_samples(store, pa.concat_tables(waiting))
+            insert_samples(store, together(waiting))
             insert_latest(store, waiting[-1])
             waiting.clear()
     cpu = slice(0, instances)
     polls = [series.at(end - ago, _POLL, cpu) for ago in range(_HOUR - _POLL, 0, -_POLL)]
-    last = pa.concat_tables(polls)
+    last = together(polls)
     for start in range(0, len(last), _BATCH):
         insert_samples(store, last.slice(start, _BATCH))
     insert_latest(store, polls[-1])

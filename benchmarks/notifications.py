@@ -1,6 +1,5 @@
-"""The load: recorded notifications over and over, each time about new resources, and made fast.
-
-What never changes of a recorded message is cut out once; projects and users stay as they are.
+"""The load: recorded notifications over and over, each time about new resources, at a time
+of its own. Projects and users stay as they are.
 """
 
 import math
@@ -22,18 +21,19 @@ _ID: Final = re.compile(rb"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9
 
 
 def notifications(count: int) -> Iterator[bytes]:
-    """Yield so many notifications as of a minute ago, with new ids in each repeat."""
+    """Yield so many notifications, a second apart up to now, with new ids in each repeat."""
     texts = [text for text in _recorded() if _kind(text).startswith(KINDS)]
     staying = Corpus.of(texts).staying
-    moment = time.time() - 60
-    cut = [_ID.split(_moved(text, moment)) for text in texts]
+    recorded = [message_time(text) or 0.0 for text in texts]
+    start = time.time() - count
     new: dict[bytes, bytes] = {}
     for number in range(count):
-        if number % len(cut) == 0:
-            new = {id_: id_ for pieces in cut for id_ in pieces[1::2]}
-            new |= {id_: _new_id() for id_ in new if id_.replace(b"-", b"") not in staying}
-        pieces = cut[number % len(cut)].copy()
-        pieces[1::2] = [new[id_] for id_ in pieces[1::2]]
+        which = number % len(texts)
+        if which == 0:
+            new.clear()
+        seconds = math.floor(start + number - recorded[which])
+        pieces = _ID.split(shifted(texts[which], seconds))
+        pieces[1::2] = [_renamed(id_, new, staying) for id_ in pieces[1::2]]
         yield b"".join(pieces)
 
 
@@ -47,9 +47,10 @@ def _kind(text: bytes) -> bytes:
     return rest.partition(b"\\")[0]
 
 
-def _moved(text: bytes, moment: float) -> bytes:
-    recorded = message_time(text)
-    return text if recorded is None else shifted(text, math.floor(moment - recorded))
+def _renamed(id_: bytes, new: dict[bytes, bytes], staying: frozenset[bytes]) -> bytes:
+    if id_ not in new:
+        new[id_] = id_ if id_.replace(b"-", b"") in staying else _new_id()
+    return new[id_]
 
 
 def _new_id() -> bytes:

@@ -1,6 +1,7 @@
 """The measured process: `streamgauge run` with a configuration of its own, asked over HTTP alone."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -68,6 +69,11 @@ class Service:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         fields = dict(line.split(":", 1) for line in lines)
         return {name: int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")}
+
+    def cpu(self) -> float:
+        """Return the seconds of processor time it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         """Let it write and acknowledge, and end."""
