@@ -29,6 +29,14 @@ def test_two_deltas_of_one_moment_both_count(store: Store) -> None:
     assert store.command(f"SELECT sum(volume) FROM {store.name}.v_samples") == 7.0
 
 
+def test_latest_is_the_newest_sample_also_while_its_parts_are_not_merged(store: Store) -> None:
+    store.command(f"SYSTEM STOP MERGES {store.name}.latest")
+    for volume, moment in ((1.0, 1_795_000_000_000), (9.0, 1_795_000_060_000)):
+        insert_latest(store, samples(volume=[volume], timestamp=[moment]))
+    newest = store.query(f"SELECT volume, timestamp - first_timestamp FROM {store.name}.v_latest")
+    assert [tuple(row) for row in newest.result_rows] == [(9.0, 60.0)]
+
+
 def test_latest_keeps_the_newest_sample_whatever_the_order(store: Store) -> None:
     insert_latest(store, samples(volume=[9.0], timestamp=[1_795_000_060_000]))
     insert_latest(

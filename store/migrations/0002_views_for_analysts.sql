@@ -35,7 +35,8 @@ CREATE OR REPLACE VIEW {database}.v_latest
 AS SELECT resource_id, meter, newest.type AS type, newest.unit AS unit, newest.volume AS volume,
     newest.timestamp AS timestamp, first AS first_timestamp, project_id, user_id, source,
     JSONExtract(newest.metadata, 'Map(String, String)') AS resource_metadata
-FROM {database}.latest FINAL
+-- FINAL aggregates whole columns only: a part of `newest` read from the table would be any row's.
+FROM (SELECT * FROM {database}.latest FINAL)
 COMMENT 'the newest sample of every series';
 
 CREATE OR REPLACE VIEW {database}.v_events

@@ -16,7 +16,8 @@ SERIES: Final = {
     "metadata": "newest.metadata",
 }
 _OWNER: Final = "user_id, project_id, source"
-_TABLE: Final = "{database}.latest FINAL"
+# FINAL aggregates whole columns only: a part of `newest` read from the table would be any row's.
+_TABLE: Final = "(SELECT * FROM {database}.latest FINAL)"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
