@@ -16,7 +16,8 @@ _COLUMNS: Final = (
     " toUnixTimestamp64Milli(timestamp) AS ms, metadata, source, message_id,"
     " toUnixTimestamp(recorded_at) AS arrived, variant, version, is_deleted"
 )
-_Key = tuple[str, str, str, int]  # meter, project, resource, ms
+_Moment = tuple[str, str, int]  # meter, resource, ms; whatever the project
+_Place = tuple[_Moment, str, int]  # moment, project, variant
 _Item = TypeVar("_Item")
 
 
@@ -26,38 +27,39 @@ def incumbents(store: Store, drafts: Sequence[Draft], contested: Sequence[str]) 
     By series and moment, and by message id for the contested ids that were not found so. Rows set
     aside are among them. Raises StoreAwayError.
     """
-    found: dict[tuple[_Key, int], Stored] = {}
-    asked_keys: set[_Key] = set()
+    found: dict[_Place, Stored] = {}
+    asked_moments: set[_Moment] = set()
     asked_ids: set[str] = set()
-    keys, ids = {_key(draft) for draft in drafts}, set(contested)
+    moments, ids = {_moment(draft) for draft in drafts}, set(contested)
     for _ in range(_ROUNDS):
-        rows = list(_by_key(store, sorted(keys - asked_keys)))
-        asked_keys |= keys
+        rows = list(_by_moment(store, sorted(moments - asked_moments)))
+        asked_moments |= moments
         ids -= {row.draft.message_id for row in rows if row.counts} | asked_ids
         rows += _by_id(store, sorted(ids))
         asked_ids |= ids
-        fresh = {(_key(row.draft), row.variant): row for row in rows}
-        for place, row in fresh.items():
+        for row in rows:
+            place = _place(row.draft, row.variant)
             if place not in found or found[place].version < row.version:
                 found[place] = row
-        keys = {_key(row.draft) for row in found.values()} - asked_keys
+        moments = {_moment(row.draft) for row in found.values()} - asked_moments
         # Why a row was set aside may stand elsewhere: under its id, at another moment.
         ids = {row.draft.message_id for row in found.values() if not row.counts} - asked_ids - {""}
-        if not keys and not ids:
+        if not moments and not ids:
             break
     return list(found.values())
 
 
-def _by_key(store: Store, keys: Sequence[_Key]) -> Iterator[Stored]:
+def _by_moment(store: Store, moments: Sequence[_Moment]) -> Iterator[Stored]:
+    # The first two conditions are for the primary key and the index on resources.
     where = (
-        "(meter, project_id, resource_id, timestamp) IN (SELECT arrayJoin(arrayZip("
-        "{meters:Array(String)}, {projects:Array(String)}, {resources:Array(String)},"
+        "meter IN {meters:Array(String)} AND resource_id IN {resources:Array(String)}"
+        " AND (meter, resource_id, timestamp) IN (SELECT arrayJoin(arrayZip("
+        "{meters:Array(String)}, {resources:Array(String)},"
         " arrayMap(ms -> fromUnixTimestamp64Milli(ms, 'UTC'), {moments:Array(Int64)}))))"
     )
-    for some in _parts(keys):
-        meters, projects, resources, moments = map(list, zip(*some, strict=True))
-        asked = {"meters": meters, "projects": projects, "resources": resources}
-        yield from _rows(store, where, {**asked, "moments": moments})
+    for some in _parts(moments):
+        meters, resources, times = map(list, zip(*some, strict=True))
+        yield from _rows(store, where, {"meters": meters, "resources": resources, "moments": times})
 
 
 def _by_id(store: Store, ids: Sequence[str]) -> Iterator[Stored]:
@@ -76,12 +78,18 @@ def _rows(store: Store, where: str, parameters: dict[str, Any]) -> Iterator[Stor
             meter, kind, unit, volume, project, user, resource, ms, metadata, source, name
         )
         recorded_at, variant, version, is_deleted = rest
-        newest[_key(draft), variant] = Stored(draft, recorded_at, variant, version, not is_deleted)
+        newest[_place(draft, variant)] = Stored(
+            draft, recorded_at, variant, version, not is_deleted
+        )
     return iter(newest.values())
 
 
-def _key(draft: Draft) -> _Key:
-    return (draft.meter, draft.project_id, draft.resource_id, draft.timestamp)
+def _moment(draft: Draft) -> _Moment:
+    return (draft.meter, draft.resource_id, draft.timestamp)
+
+
+def _place(draft: Draft, variant: int) -> _Place:
+    return (_moment(draft), draft.project_id, variant)
 
 
 def _parts(items: Sequence[_Item]) -> Iterator[list[_Item]]:

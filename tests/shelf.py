@@ -52,8 +52,8 @@ class Shelf:
         return {row.draft for row in self.rows.values() if row.counts}
 
 
-def _moment(draft: Draft) -> tuple[str, str, str, int]:
-    return (draft.meter, draft.project_id, draft.resource_id, draft.timestamp)
+def _moment(draft: Draft) -> tuple[str, str, int]:
+    return (draft.meter, draft.resource_id, draft.timestamp)
 
 
 def counted_by_the_rules(drafts: Iterable[Draft]) -> tuple[set[Draft], set[Draft]]:

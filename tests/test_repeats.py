@@ -21,10 +21,17 @@ T0 = 1_795_000_000_000
 
 
 def _draft(
-    name: str, volume: float = 1.0, kind: str = "gauge", resource: str = "r", s: int = 0
+    name: str,
+    volume: float = 1.0,
+    kind: str = "gauge",
+    resource: str = "r",
+    s: int = 0,
+    project: str = "p",
 ) -> Draft:
     metadata = "{}"
-    return Draft("cpu", kind, "ns", volume, "p", "u", resource, T0 + s * 1000, metadata, "o", name)
+    return Draft(
+        "cpu", kind, "ns", volume, project, "u", resource, T0 + s * 1000, metadata, "o", name
+    )
 
 
 DRAFTS = st.lists(
@@ -35,6 +42,7 @@ DRAFTS = st.lists(
         kind=st.sampled_from(["gauge", "delta"]),
         resource=st.sampled_from(["r", "s"]),
         s=st.integers(0, 2),
+        project=st.sampled_from(["p", "p", "q"]),
     ),
     min_size=1,
     max_size=12,
