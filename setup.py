@@ -22,8 +22,8 @@ setup(
     ],
     package_data={
         "metering.definitions": ["*.yaml"],
-        "store": ["migrations/*.sql"],
-        "webapi": ["*.json", "static/*", "templates/*"],
+        "store": ["*.txt", "migrations/*.sql"],
+        "webapi": ["openapi.json"],
     },
     install_requires=[
         "amqp>=5.2",

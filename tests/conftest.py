@@ -37,9 +37,17 @@ def pytest_make_collect_report(
 
 
 @pytest.fixture(scope="session")
-def engine_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the embedded engine; chDB opens one folder a process."""
-    return tmp_path_factory.mktemp("engine")
+def engine_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of the embedded engine; chDB opens one folder a process.
+
+    It stays open for the whole run: the engine stops with its last client, and starting it again and
+    again takes a second each time, or for ever.
+    """
+    path = tmp_path_factory.mktemp("engine")
+    anchor = Store(Database(path=path))
+    anchor.client()
+    yield path
+    anchor.close()
 
 
 @pytest.fixture
