@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -146,8 +147,8 @@ def _sweep(folder: Path) -> None:
     once the engine's lock is ours: no other process writes there then.
     """
     if tempfile.tempdir != str(folder):
-        for left in folder.iterdir():
-            left.unlink()
+        for left in folder.iterdir():  # other libraries' temporary folders come here too
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         tempfile.tempdir = str(folder)
 
 

@@ -102,13 +102,18 @@ def kill_under_load(service: Service, messages: Sequence[Message], rng: random.R
     publish_all(service.url, messages[:half])
     early = rng.random() < 0.2
     if not early:
-        wait_until(lambda: waiting(service.url, QUEUE) == 0, "reading to begin", DRAIN_SECONDS)
+        wait_until(lambda: is_reading(service), "reading to begin", DRAIN_SECONDS)
     publishing = threading.Thread(target=publish_all, args=(service.url, messages[half:]))
     publishing.start()
     moment = rng.uniform(0, 5 if early else 0.8)
     threading.Event().wait(moment)
     service.kill()
     publishing.join()
+
+
+def is_reading(service: Service) -> bool:
+    service.assert_runs()
+    return waiting(service.url, QUEUE) == 0
 
 
 def test_sigterm_in_the_middle_loses_nothing_and_a_new_start_goes_on(service: Service) -> None:

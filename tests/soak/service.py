@@ -83,11 +83,16 @@ class Service:
 
     def kill(self) -> None:
         """End it by SIGKILL."""
+        self.assert_runs()
         assert self.process is not None
-        assert self.process.poll() is None, f"it ended by itself:\n{self.tail()}"
         self.process.kill()
         self.process.wait()
         self.process = None
+
+    def assert_runs(self) -> None:
+        """Fail with what it said last, where it has ended by itself."""
+        code = self.process.poll() if self.process else None
+        assert code is None, f"it ended by itself with {code}:\n{self.tail()}"
 
     def stop(self, seconds: float = DRAIN_SECONDS) -> int:
         """End it by SIGTERM and return its exit code."""
@@ -124,8 +129,7 @@ class Service:
 
     def status(self) -> dict[str, Any] | None:
         """Return what GET /v1/status says; None while it is not served."""
-        if self.process is not None and self.process.poll() is not None:
-            raise AssertionError(f"it ended with {self.process.returncode}:\n{self.tail()}")
+        self.assert_runs()
         connection = http.client.HTTPConnection("127.0.0.1", self.api, timeout=10)
         with contextlib.closing(connection):
             try:
