@@ -97,7 +97,11 @@ class Store:
         """Raise StoreAwayError for what may pass, and keep it for the status."""
         try:
             yield
-        except (DatabaseError, OperationalError) as error:
+        except (
+            DatabaseError,
+            OperationalError,
+            OSError,
+        ) as error:  # OSError: our own temporary file
             reason = _passing(error, self.database)
             if reason is None:
                 raise
@@ -190,10 +194,13 @@ def in_use(folder: Path) -> bool:
 _PASSING: Final = frozenset({159, 202, 203, 209, 210, 241, 242, 243, 252, 279, 285, 319, 425})
 
 
+_FULL: Final = ("No space left", "NOT_ENOUGH_SPACE", "Disk quota exceeded")
+
+
 def _passing(error: Exception, database: Database) -> str | None:
     """Return what to say of an error that may pass by itself; None for any other."""
     text = str(error)
-    if "No space left" in text or "NOT_ENOUGH_SPACE" in text:
+    if any(sign in text for sign in _FULL):
         return (
             f"the disk of database.path {database.path} is full: free some space;"
             " nothing is lost, feeds wait meanwhile"

@@ -46,6 +46,7 @@ class Expected:
     events: set[tuple[str, int, str]]  # event_type, generated in ms, message_id
     invalid: set[tuple[str, Any]]  # reason, what was refused
     ids: set[str]  # ids that samples were sent with
+    contested: set[tuple[str, str]]  # (resource_id, meter) of every sample that does not count
 
 
 class RefusedError(Exception):
@@ -76,8 +77,11 @@ def expected(bodies: Iterable[bytes], now: int, max_payload: int) -> Expected:
         for row in smallest:
             counting[row.place()].add(row)
     samples = {place: _largest(rows) for place, rows in counting.items()}
-    ids = {row.message_id for rows_of_id in variants.values() for row in rows_of_id} - {""}
-    return Expected(samples, events, invalid, ids)
+    sent = {row for rows_of_id in variants.values() for row in rows_of_id}
+    ids = {row.message_id for row in sent} - {""}
+    sure = {row for rows in samples.values() if len(rows) == 1 for row in rows}
+    contested = {(row.resource_id, row.meter) for row in sent - sure}
+    return Expected(samples, events, invalid, ids, contested)
 
 
 def _largest(rows: set[Row]) -> set[Row]:
