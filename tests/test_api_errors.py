@@ -85,7 +85,7 @@ def test_a_slash_at_the_end_makes_no_difference(store: Store) -> None:
 def test_a_query_over_its_time_says_which_bound(store: Store) -> None:
     store.command(
         f"INSERT INTO {store.name}.samples (meter, resource_id, volume, timestamp)"
-        " SELECT 'cpu', toString(number), number, toDateTime64(number, 3) FROM numbers(300000)"
+        " SELECT 'cpu', toString(number), number, toDateTime64(1795341600 + number, 3) FROM numbers(300000)"
     )
     api = client(store, api={"query_seconds": 0.001})
     status, text = fault(api.get("/v2/meters/cpu/statistics?groupby=resource_id"))
@@ -99,7 +99,7 @@ def test_a_query_over_its_time_says_which_bound(store: Store) -> None:
 def test_a_query_over_its_memory_says_which_bound(store: Store) -> None:
     store.command(
         f"INSERT INTO {store.name}.samples (meter, resource_id, volume, timestamp)"
-        " SELECT 'cpu', toString(number), number, toDateTime64(number, 3) FROM numbers(300000)"
+        " SELECT 'cpu', toString(number), number, toDateTime64(1795341600 + number, 3) FROM numbers(300000)"
     )
     api = client(store, api={"query_memory": 1024**2})
     status, text = fault(api.get("/v2/meters/cpu/statistics?groupby=resource_id"))

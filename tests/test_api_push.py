@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -188,6 +189,12 @@ def test_a_full_spool_is_said() -> None:
     assert fault(answer) == (503, "the spool holds 4 GiB, as much as it may")
 
 
+@pytest.fixture(scope="module")
+def api() -> tuple[FlaskClient, RecordingSpool]:
+    spool = RecordingSpool()
+    return client(Store(Database()), spool), spool
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
@@ -198,6 +205,11 @@ _JSON = st.recursive(
 @given(
     change=st.dictionaries(st.sampled_from([*SAMPLE, "timestamp", "project_id", "source"]), _JSON)
 )
-def test_any_sample_is_taken_or_refused(change: dict[str, Any]) -> None:
-    response, spool = push({**SAMPLE, **change})
+def test_any_sample_is_taken_or_refused(
+    api: tuple[FlaskClient, RecordingSpool], change: dict[str, Any]
+) -> None:
+    test_client, spool = api
+    spool.bodies.clear()
+    body = json.dumps([{**SAMPLE, **change}])
+    response = test_client.post("/v2/meters/gpu.hours", data=body, content_type="application/json")
     assert (response.status_code, len(spool.bodies)) in {(201, 1), (400, 0)}

@@ -103,6 +103,12 @@ def test_statistics_are_grouped(store: Store, groupby: str, sums: list[Any]) -> 
     assert [(one["groupby"], one["sum"]) for one in statistics(store, groupby)] == sums
 
 
+def test_an_unknown_owner_is_a_group_of_its_own(store: Store) -> None:
+    fill(store, project_id=["", "p1"], resource_id=["a", "b"])
+    found = statistics(store, "groupby=project_id")
+    assert [one["groupby"] for one in found] == [{"project_id": None}, {"project_id": "p1"}]
+
+
 def test_periods_start_with_the_query_and_empty_ones_are_left_out(store: Store) -> None:
     fleet(store)
     fill(store, meter=["cpu"], volume=[50.0], timestamp=[ms(600)], message_id=["late"])

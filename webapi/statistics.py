@@ -111,6 +111,7 @@ def _statistics(
     if selected:
         answer["aggregate"] = {name: float(value) for name, value in values.items()}
     groups = {field: row[f"group{i}"] for i, field in enumerate(groupby)}
+    groups |= {field: None for field in GROUPS if groups.get(field) == ""}  # an unknown owner
     start, end = row["first"], row["last"]
     if period:
         start = _EPOCH + dt.timedelta(milliseconds=row["origin_"], seconds=row["bucket"] * period)
