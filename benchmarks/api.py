@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import orjson
 
 from benchmarks.figures import Figure, percentile
-from benchmarks.month import PROJECTS, Month
+from benchmarks.month import CLOSE, POLL, PROJECTS, Month
 from benchmarks.scale import Scale
 from benchmarks.service import Service
 from sources.fleet_instances import build_instances
@@ -24,12 +24,12 @@ Path = Callable[[int], str]  # of the request of a number
 
 def series_hour(scale: Scale, month: Month) -> Iterator[Figure]:
     """Measure one series' last hour: its samples, and their statistics."""
-    ids = [each.id for each in build_instances(scale.instances, seed=1)]
-    polls = 360
+    ids = [each.id for each in build_instances(scale.instances, seed=1)[:CLOSE]]
+    polls = _HOUR // POLL
 
     def hour(number: int) -> list[tuple[str, str, str]]:
         return [
-            ("resource_id", "eq", ids[number * 7 % len(ids)]),
+            ("resource_id", "eq", ids[number % len(ids)]),
             ("timestamp", "ge", _iso(month.end - _HOUR)),
         ]
 
@@ -40,7 +40,7 @@ def series_hour(scale: Scale, month: Month) -> Iterator[Figure]:
         return _path(f"/v2/meters/{_METER}/statistics", hour(number))
 
     service = month.service()
-    told = f"{polls} samples of 1 series, a different one each time"
+    told = f"{polls} samples of 1 series, another one each time"
     taken = _timed(service, scale, samples, lambda rows: len(rows) == polls)
     yield from _figures("series_hour", taken, f"GET /v2/meters/{_METER}, {told}; {month.told()}")
     taken = _timed(service, scale, statistics, lambda rows: rows[0]["count"] == polls)
@@ -49,7 +49,7 @@ def series_hour(scale: Scale, month: Month) -> Iterator[Figure]:
 
 
 def average_by_project(scale: Scale, month: Month) -> Iterator[Figure]:
-    """Measure the average of every instance by project, for an hour polled every 10 s."""
+    """Measure the average of every instance by project, for an hour polled every 60 s."""
     query = [("timestamp", "ge", _iso(month.end - _HOUR))]
     wanted = [("groupby", "project_id"), ("aggregate.func", "avg")]
     path = _path(f"/v2/meters/{_METER}/statistics", query, *wanted)
@@ -57,7 +57,7 @@ def average_by_project(scale: Scale, month: Month) -> Iterator[Figure]:
     taken = _timed(month.service(), scale, lambda _: path, lambda rows: len(rows) == groups)
     told = (
         f"GET /v2/meters/{_METER}/statistics, avg by project_id ({groups} projects) for one hour of"
-        f" {scale.instances:,} instances, {scale.instances * 360:,} samples; {month.told()}"
+        f" {scale.instances:,} instances, {month.in_last_hour + scale.instances:,} samples; {month.told()}"
     )
     yield from _figures("average_1000_by_project", taken, told)
 

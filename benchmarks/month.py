@@ -1,10 +1,11 @@
 """A month of metering: the data that is queried and whose disk is measured.
 
-1,000 instances x 20 meters, a sample an hour for 720 hours; and `cpu` every 10 s in the last hour,
-which ended a day ago, so that merges may forget message ids.
+1,000 instances x 20 meters, a sample an hour for 720 hours; and `cpu` every 60 s in the last hour,
+10 s of twenty instances; it ended a day ago, so that merges may forget message ids.
 Written by a process of its own, in hourly order as it would arrive, in batches of 100,000; merges are
 those that the engine does by itself. Cumulative meters are counters that only grow, gauges move by a
-tenth, with one decimal, or are fixed, as the fleet's are; metadata is as of an instance, disk or interface, and changes with the state once a week.
+tenth, with one decimal, or are fixed, as the fleet's are; metadata is as of an instance, disk or
+interface, and changes with the state once a week.
 """
 
 import json
@@ -36,7 +37,9 @@ from store.rows import insert_latest, insert_samples
 PROJECTS: Final = 50
 _BATCH: Final = 100_000  # rows
 _HOUR: Final = 3600
-_POLL: Final = 10  # s between samples of the last hour
+POLL: Final = 10  # s between samples in the last hour of `cpu` of the first CLOSE instances
+_SPARSE: Final = 60  # and of the others
+CLOSE: Final = 20
 _SETTLED: Final = 90.0  # s; how long merges are waited for
 
 
@@ -62,6 +65,13 @@ class Month:
     def start(self) -> int:
         """When the month begins (s)."""
         return self.end - self.scale.hours * _HOUR
+
+    @property
+    def in_last_hour(self) -> int:
+        """How many samples of `cpu` the last hour has, beyond the hourly ones."""
+        close = min(CLOSE, self.scale.instances)
+        others = self.scale.instances - close
+        return close * (_HOUR // POLL - 1) + others * (_HOUR // _SPARSE - 1)
 
     def service(self) -> Service:
         """Return a service over the month; it is kept for the next benchmark."""
@@ -89,10 +99,10 @@ class Month:
     def told(self) -> str:
         """Return what is stored, for a figure's conditions."""
         scale = self.scale
-        rows = scale.instances * scale.meters * scale.hours + scale.instances * _HOUR // _POLL
+        rows = scale.instances * scale.meters * scale.hours + self.in_last_hour
         return (
             f"{rows:,} samples stored ({scale.instances:,} instances x {scale.meters} meters x"
-            f" {scale.hours} h, cpu every {_POLL} s in the last hour), merges left to the engine,"
+            f" {scale.hours} h, cpu more often in the last hour), merges left to the engine,"
             f" {scale.requests} requests after warm-up, one keep-alive connection; {machine()}"
         )
 
@@ -182,12 +192,11 @@ def fill(store: Store, end: int, instances: int, meters: int, hours: int) -> Non
             insert_samples(store, together(waiting))
             insert_latest(store, waiting[-1])
             waiting.clear()
-    cpu = slice(0, instances)
-    polls = [series.at(end - ago, _POLL, cpu) for ago in range(_HOUR - _POLL, 0, -_POLL)]
-    last = together(polls)
-    for start in range(0, len(last), _BATCH):
-        insert_samples(store, last.slice(start, _BATCH))
-    insert_latest(store, polls[-1])
+    for ago in range(_HOUR - POLL, 0, -POLL):
+        count = instances if ago % _SPARSE == 0 else min(CLOSE, instances)
+        waiting.append(series.at(end - ago, POLL, slice(0, count)))
+    insert_samples(store, together(waiting))
+    insert_latest(store, together(waiting))
     _await_merges(store)
 
 
