@@ -37,7 +37,7 @@ class EmbeddedJob:
         self._held.hub.stop()
         if self._held.store.last_error is None:
             self._thread.join(_PATIENCE)
-        self._held.stopping.set()  # a sink that waits for its store would wait for ever
+        self._held.writer.give_up()  # a sink that waits for its store would wait for ever
         self._thread.join()
 
     def _run(self) -> None:
@@ -47,6 +47,7 @@ class EmbeddedJob:
             job = beam.Pipeline(runner=fn_runner.FnApiRunner(), options=options)
             pipeline.build(job, self._held.config, parts(self._held.config))
             job.run().wait_until_finish()
+            self._held.writer.flush()
         except BaseException as error:  # noqa: BLE001 - kept, and told by who waits for the job
             self.failure = error
             _log.debug("the job failed", exc_info=True)

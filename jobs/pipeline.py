@@ -17,7 +17,7 @@ from metering.config import Config
 from metering.repeats import Sieve
 from sinks.clickhouse import Outlet, WriteToClickHouse
 from sources.hub import Hub
-from sources.read_feeds import ReadFeeds
+from sources.read_feeds import Acknowledge, ReadFeeds
 from transforms import decode, normalize
 from transforms.decode import DecodePayloads
 from transforms.normalize import Incumbents, NormalizeSamples
@@ -29,6 +29,7 @@ class Parts:
     """What a process gives its pipeline; each is called where it is needed, and importable."""
 
     hub: Callable[[], Hub]
+    acknowledge: Acknowledge
     outlet: Callable[[], Outlet]
     sieve: Callable[[], Sieve]
     incumbents: Incumbents
@@ -36,7 +37,7 @@ class Parts:
 
 def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     """Lay the whole job into a pipeline."""
-    payloads = pipeline | "ReadFeeds" >> ReadFeeds(parts.hub, config.job)
+    payloads = pipeline | "ReadFeeds" >> ReadFeeds(parts.hub, parts.acknowledge, config.job)
 
     decoded = payloads | "DecodePayloads" >> DecodePayloads(config.decode)
     decoded[decode.EVENTS] | "WriteEvents" >> WriteToClickHouse("events", parts.outlet)

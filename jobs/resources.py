@@ -14,8 +14,10 @@ from jobs.pipeline import Parts
 from metering.config import Config
 from metering.conflicts import Stored
 from metering.draft import Draft
+from metering.elements import Payloads
 from metering.repeats import Sieve
 from sinks.clickhouse import Outlet
+from sinks.writer import Writer
 from sources.hub import Hub
 from sources.spool import SpoolFeed, SpoolSettings
 from store.client import Store
@@ -26,16 +28,17 @@ from store.recall import catch_up_latest, recalled_sieve
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """Open feeds and store; `stopping` makes sinks give up waiting for a store that is away."""
+    """Open feeds and store, and who writes to it."""
 
     config: Config
     hub: Hub
     spool: SpoolFeed
     store: Store
-    stopping: threading.Event
+    writer: Writer
 
     def close(self) -> None:
         """Close all, and forget them."""
+        self.writer.close()
         self.hub.close()
         self.store.close()
         with _lock:
@@ -62,6 +65,7 @@ def parts(config: Config) -> Parts:
     """Return what the pipeline asks this process for."""
     return Parts(
         hub=functools.partial(_hub, config),
+        acknowledge=functools.partial(_acknowledge, config),
         outlet=functools.partial(_outlet, config),
         sieve=functools.partial(_sieve, config),
         incumbents=functools.partial(_incumbents, config),
@@ -79,7 +83,7 @@ def _open(config: Config) -> Resources:
     except BaseException:
         store.close()
         raise
-    return Resources(config, hub, spool, store, threading.Event())
+    return Resources(config, hub, spool, store, Writer())
 
 
 def _key(config: Config) -> str:
@@ -90,9 +94,14 @@ def _hub(config: Config) -> Hub:
     return resources(config).hub
 
 
+def _acknowledge(config: Config, taken: list[Payloads]) -> None:
+    held = resources(config)
+    held.writer.then(lambda: held.hub.ack(taken))
+
+
 def _outlet(config: Config) -> Outlet:
     held = resources(config)
-    return Outlet(held.store, held.stopping)
+    return Outlet(held.store, held.writer)
 
 
 def _sieve(config: Config) -> Sieve:
@@ -102,4 +111,6 @@ def _sieve(config: Config) -> Sieve:
 
 
 def _incumbents(config: Config, drafts: Sequence[Draft], contested: Sequence[str]) -> list[Stored]:
-    return incumbents(resources(config).store, drafts, contested)
+    held = resources(config)
+    held.writer.flush()  # what came before is asked about too
+    return incumbents(held.store, drafts, contested)

@@ -1,26 +1,24 @@
 """WriteToClickHouse: the job's tables, into the store, before their payloads are acknowledged.
 
-Guarantee: a bundle's rows are durable when the bundle ends. Rows have natural keys (store.rows), so a
-    replay changes nothing.
-Errors: a store that is away is tried again with backoff until the process stops; meanwhile nothing is
-    acknowledged and the feeds stop reading. Anything else fails the bundle.
+Guarantee: a bundle's rows are given to the writer when the bundle ends; what acknowledges it goes
+    through the same writer, behind them. Rows have natural keys (store.rows), so a replay changes
+    nothing.
+Errors: the writer's (sinks.writer); what it failed with fails the next bundle.
 """
 
 import dataclasses
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import apache_beam as beam
 import pyarrow as pa
-import tenacity
 
 from metering.batches import together
 from metering.elements import Tick
 from sinks.latest import LatestWriter
-from store.client import Store, StoreAwayError
+from sinks.writer import Writer
+from store.client import Store
 from store.rows import insert_events, insert_invalid, insert_revisions, insert_samples
-from transforms.counters import count
 
 _WRITERS: Final[dict[str, Callable[[Store, pa.Table], None]]] = {
     "samples": insert_samples,
@@ -32,10 +30,10 @@ _WRITERS: Final[dict[str, Callable[[Store, pa.Table], None]]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Outlet:
-    """This process's way out: its store, and the event that makes a sink give up waiting for it."""
+    """This process's way out: its store, and who writes there."""
 
     store: Store
-    stopping: threading.Event
+    writer: Writer
 
 
 class _WriteFn(beam.DoFn):
@@ -57,29 +55,17 @@ class _WriteFn(beam.DoFn):
         return iter(())
 
     def finish_bundle(self) -> None:
-        if self._tables:
-            table = together(self._tables)
-            self._persist(lambda: _WRITERS[self._table](self._outlet.store, table))
-        if self._latest:
-            self._latest.take(self._tables)
-            self._persist(self._latest.write_if_due)
+        tables, writer = self._tables, self._outlet.writer
+        writer.check()
+        if tables:
+            writer.write(lambda: self._write(together(tables)))
+        if self._latest and (tables or self._latest.waits):
+            writer.write(self._latest.write_if_due)
 
-    def teardown(self) -> None:
+    def _write(self, table: pa.Table) -> None:
+        _WRITERS[self._table](self._outlet.store, table)
         if self._latest:
-            self._persist(self._latest.write)
-
-    def _persist(self, write: Callable[[], None]) -> None:
-        stopping = self._outlet.stopping
-        for attempt in tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(StoreAwayError),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
-            stop=tenacity.stop_when_event_set(stopping),
-            sleep=tenacity.sleep_using_event(stopping),
-            before_sleep=lambda _: count("write_retries"),
-            reraise=True,
-        ):
-            with attempt:
-                write()
+            self._latest.take(table)
 
 
 @dataclasses.dataclass

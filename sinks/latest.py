@@ -17,7 +17,7 @@ class LatestWriter:
     """Keeps `latest` up to date.
 
     Guarantee: what waits when the process is killed is read from `samples` at the next start
-        (store.catch_up).
+        (store.recall).
     """
 
     def __init__(self, store: Store) -> None:
@@ -26,19 +26,20 @@ class LatestWriter:
         self._rows = 0
         self._written = 0.0
 
-    def take(self, tables: list[pa.Table]) -> None:
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._waiting)
+
+    def take(self, samples: pa.Table) -> None:
         """Take samples (SAMPLES) that are stored."""
-        self._waiting += tables
-        self._rows += sum(table.num_rows for table in tables)
+        self._waiting.append(samples)
+        self._rows += samples.num_rows
 
     def write_if_due(self) -> None:
         """Write when little waits, or has waited long. Raises StoreAwayError."""
-        if self._rows <= _SMALL or time.monotonic() - self._written >= _SELDOM:
-            self.write()
-
-    def write(self) -> None:
-        """Write what waits. Raises StoreAwayError."""
-        if self._waiting:
+        due = self._rows <= _SMALL or time.monotonic() - self._written >= _SELDOM
+        if due and self._waiting:
             insert_latest(self._store, together(self._waiting))
             self._written = time.monotonic()
             self._waiting.clear()

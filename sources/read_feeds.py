@@ -1,7 +1,7 @@
 """ReadFeeds: payloads and ticks, out of the feeds and into the job.
 
-Guarantee: a payload is acknowledged by the finalizer of its bundle, after every sink fused with this
-    source has written. At least once.
+Guarantee: a payload is given to `acknowledge` by the finalizer of its bundle, after every sink fused
+    with this source has had its rows. At least once.
 """
 
 import dataclasses
@@ -16,6 +16,8 @@ from apache_beam.transforms.core import RestrictionProvider
 from metering.config import Job
 from metering.elements import Beat, FeedClock, Payloads
 from sources.hub import Hub
+
+Acknowledge = Callable[[list[Payloads]], None]
 
 _END = 1 << 60
 
@@ -47,8 +49,9 @@ _ENDLESS = _Endless()
 class _ReadFn(beam.DoFn):
     """One element a call: the bundle ends with it, and is acknowledged."""
 
-    def __init__(self, hub: Callable[[], Hub], job: Job) -> None:
+    def __init__(self, hub: Callable[[], Hub], acknowledge: Acknowledge, job: Job) -> None:
         self._hub = hub
+        self._acknowledge = acknowledge
         self._job = job
         self._ticked = 0.0
 
@@ -68,7 +71,7 @@ class _ReadFn(beam.DoFn):
         job = self._job
         taken = hub.take(job.element_payloads, job.element_bytes, job.tick, job.linger)
         if taken:
-            finalizer.register(lambda: hub.ack(taken))
+            finalizer.register(lambda: self._acknowledge(taken))
             yield taken
         if time.monotonic() - self._ticked >= job.tick / 2:
             self._ticked = time.monotonic()
@@ -87,10 +90,12 @@ def _beat(hub: Hub, reader: int) -> Beat:
 class ReadFeeds(beam.PTransform):
     """PBegin -> PCollection[list[Payloads] | Beat], endless until the hub stops or is drained.
 
-    `hub` returns this process's hub of opened feeds; it must be importable.
+    `hub` returns this process's hub of opened feeds; `acknowledge` has it acknowledge payloads once
+    they are stored. Both must be importable.
     """
 
     hub: Callable[[], Hub]
+    acknowledge: Acknowledge
     job: Job
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
@@ -98,5 +103,5 @@ class ReadFeeds(beam.PTransform):
         return (
             begin
             | "Readers" >> beam.Create([0], reshuffle=False)
-            | "Poll" >> beam.ParDo(_ReadFn(self.hub, self.job))
+            | "Poll" >> beam.ParDo(_ReadFn(self.hub, self.acknowledge, self.job))
         )
