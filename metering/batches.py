@@ -83,7 +83,7 @@ def conflict_table(
     rows = InvalidRows("", max(at for _, at in arrived), 1 << 20)
     for loser, winner in conflicts:
         detail = f"message id {winner.message_id} came with volume {winner.volume:g}, which counts"
-        rows.add(RefusedError("conflict", detail), sample_json(loser))
+        rows.add(RefusedError("conflict", detail), sample_json(loser), about="")
     return rows.table()
 
 
@@ -153,9 +153,13 @@ class InvalidRows:
         self._payload_bytes = payload_bytes
         self._rows: list[tuple[str, str, str, bytes, int]] = []
 
-    def add(self, error: RefusedError, payload: bytes) -> None:
-        """Take a refusal and what was refused."""
-        name = content_id([error.reason, error.detail, xxhash.xxh128_hexdigest(payload)])
+    def add(self, error: RefusedError, payload: bytes, about: str | None = None) -> None:
+        """Take a refusal and what was refused; `about` tells refusals of one payload apart.
+
+        It is the detail, unless that says more than what was refused (who won a conflict).
+        """
+        apart = error.detail if about is None else about
+        name = content_id([error.reason, apart, xxhash.xxh128_hexdigest(payload)])
         kept = payload[: self._payload_bytes]
         self._rows.append((name, error.reason, error.detail, kept, len(payload)))
 

@@ -6,6 +6,7 @@ Errors: what can't be taken becomes a row of INVALID with its reason; the rest o
 """
 
 import dataclasses
+from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
@@ -140,7 +141,9 @@ class _Batch:
 
     def check_time(self, timestamp: int) -> None:
         if timestamp > self.newest_allowed:
-            raise RefusedError("future_timestamp", f"{(timestamp - self.now) / 1000:.0f} s ahead")
+            # How far ahead depends on the clock, and would name the same refusal anew each time.
+            time = datetime.fromtimestamp(timestamp / 1000, timezone.utc)
+            raise RefusedError("future_timestamp", f"{time.isoformat()} lies too far ahead")
 
     def add_event(self, event: Event, content: int, raw: str) -> None:
         self._events.add(event, content, raw)

@@ -141,6 +141,13 @@ def test_what_cannot_be_taken_is_refused_with_its_reason_and_the_rest_goes_on(wh
     assert rows(decoded) == [ROW]
 
 
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_refused_again_later_is_the_same_refusal(what: str) -> None:
+    body, _ = REFUSED[what]
+    first, again = (SHIPPED.decode("f", [body], NOW + wait).invalid for wait in (0, 60_000))
+    assert first["id"] == again["id"]
+
+
 def test_a_refusal_keeps_the_payload_up_to_its_bound() -> None:
     decoded = decoder(invalid_payload_bytes=256).decode("feed", [b"{" + b" " * 999], NOW)
     (row,) = decoded.invalid.to_pylist()

@@ -133,6 +133,15 @@ def test_settling_what_was_written_writes_nothing() -> None:
     assert again.conflicts == settled.conflicts == [(_draft("a", 7.0), _draft("a", 5.0))]
 
 
+def test_a_sample_that_loses_to_one_and_then_to_another_is_refused_once() -> None:
+    loser, winner, smaller = _draft("a", 7.0), _draft("a", 5.0), _draft("a", 3.0)
+    first, then = (
+        conflict_table([(loser, least)], [(loser, at)])
+        for at, least in enumerate((winner, smaller))
+    )
+    assert first["id"] == then["id"]
+
+
 def test_the_store_settles_a_conflict_that_arrives_after_a_restart(store: Store) -> None:
     now = int(time.time())  # the store forgets message ids a day after their arrival
     first = sample_table([_draft("a", 7.0), _draft("x", 1.0, resource="s")], now)
@@ -151,3 +160,12 @@ def test_the_store_settles_a_conflict_that_arrives_after_a_restart(store: Store)
     refused = conflict_table(settled.conflicts, arrived)
     assert refused["reason"].to_pylist() == ["conflict"]
     assert refused["detail"].to_pylist() == ["message id a came with volume 5, which counts"]
+
+
+def test_what_comes_again_after_a_restart_is_known_without_asking_the_store(store: Store) -> None:
+    now = int(time.time())
+    drafts = [_draft("a", 7.0), _draft("b", 1.0, "delta", resource="s")]
+    insert_samples(store, sample_table(drafts, now))
+    sieve = recalled_sieve(store, 1000, 7200.0, now)
+    sifted = sieve.sift(sample_table(drafts, now + 1))
+    assert (sifted.clean.num_rows, sifted.suspect.num_rows, sifted.repeats) == (0, 0, 2)

@@ -138,7 +138,9 @@ class _Traffic:
 
     def _thrice(self, n: int, sample: dict[str, Any]) -> None:
         for _ in range(2):
-            self._varied(n, sample, counter_volume=sample["counter_volume"] + self.rng.random())
+            self._varied(
+                n, sample, counter_volume=sample["counter_volume"] + self.rng.uniform(-1, 1)
+            )
 
     def _twin(self, n: int, sample: dict[str, Any]) -> None:
         """Same series and timestamp, other id."""
