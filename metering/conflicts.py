@@ -139,8 +139,8 @@ def _place(draft: Draft) -> Name:
 
 
 def _usual_variant(draft: Draft) -> int:
-    return xxhash.xxh64_intdigest(draft.message_id.encode()) if draft.type == "delta" else 0
+    return xxhash.xxh32_intdigest(draft.message_id.encode()) if draft.type == "delta" else 0
 
 
 def _own_variant(draft: Draft) -> int:
-    return xxhash.xxh64_intdigest(repr(_name(draft)).encode()) | 1
+    return xxhash.xxh32_intdigest(repr(_name(draft)).encode()) | 1

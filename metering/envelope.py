@@ -6,7 +6,6 @@ Source: oslo.messaging's message format 2.0: {"oslo.version": "2.0", "oslo.messa
 import json
 from typing import Any
 
-import msgspec
 import orjson
 
 from metering.notification import Notification
@@ -14,20 +13,14 @@ from metering.refusal import RefusedError
 from metering.timestamps import parse_ms
 
 
-class _Envelope(msgspec.Struct, gc=False):
-    message: str | msgspec.UnsetType = msgspec.field(name="oslo.message", default=msgspec.UNSET)
-
-
-_envelopes = msgspec.json.Decoder(_Envelope)
-
-
 def inner_text(body: bytes) -> str | None:
     """Return the JSON text inside an envelope; None where a closer look is needed (parse_body)."""
     try:
-        message = _envelopes.decode(body).message
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        envelope = orjson.loads(body)
+    except orjson.JSONDecodeError:
         return None
-    return None if message is msgspec.UNSET else message
+    text = envelope.get("oslo.message") if type(envelope) is dict else None
+    return text if type(text) is str else None
 
 
 def parse_body(body: bytes) -> Any:

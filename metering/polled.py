@@ -162,11 +162,20 @@ def _milliseconds(texts: list[str]) -> Any:
     """Return UTC ms; null where a text is no time."""
     column = pa.array(texts, pa.string())
     try:
-        return column.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("ms", "UTC"), safe=False)
-    except pa.ArrowInvalid:  # naive, or in a form Arrow does not read
+        return _cast(column)
+    except pa.ArrowInvalid:  # in a form Arrow does not read
         encoded = column.dictionary_encode()
         parsed = [_ms_or_none(text) for text in encoded.dictionary.to_pylist()]
         return pa.array(parsed, pa.timestamp("ms", "UTC")).take(encoded.indices)
+
+
+def _cast(column: Any) -> Any:
+    """Return ms of texts that all have an offset from UTC, or all none. Raises pa.ArrowInvalid."""
+    try:
+        moments = column.cast(pa.timestamp("us", "UTC"))
+    except pa.ArrowInvalid:
+        moments = column.cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))  # naive is UTC
+    return moments.cast(pa.timestamp("ms", "UTC"), safe=False)
 
 
 def _ms_or_none(text: str) -> int | None:

@@ -56,6 +56,10 @@ class Sieve:
         clean = _rows(samples, ~repeated & ~suspect)
         return Sifted(clean, _rows(samples, suspect), contested, int(repeated.sum()))
 
+    def remember(self, samples: pa.Table) -> None:
+        """Take samples (SAMPLES) that the store knows."""
+        self._remember(_keys(samples), np.ones(samples.num_rows, bool))
+
     def remember_ids(self, message_ids: pa.Array) -> None:
         """Take ids that the store knows; their content is looked up there when they come again."""
         ids = _hashed(message_ids)

@@ -35,7 +35,7 @@ SAMPLES: Final = pa.schema(
 
 # What a settled conflict writes: samples with the rest of their row in the store (see metering.conflicts).
 REVISIONS: Final = (
-    SAMPLES.append(pa.field("variant", pa.uint64(), nullable=False))
+    SAMPLES.append(pa.field("variant", pa.uint32(), nullable=False))
     .append(pa.field("version", pa.uint32(), nullable=False))
     .append(pa.field("is_deleted", pa.uint8(), nullable=False))
 )

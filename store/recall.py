@@ -1,12 +1,19 @@
 """What a process that starts needs to know of what is stored: series, recent ids, and `latest` mended."""
 
+from typing import Final
+
 import pyarrow as pa
 
 from metering.repeats import Sieve
+from metering.schema import SAMPLES
 from store.client import Store
 
-_MARGIN = (
-    600  # s; more than `latest` may be behind `samples` (sinks.latest), and the feeds' disorder
+_BEHIND: Final = 600  # s; more than `latest` may be behind `samples` (sinks.latest)
+_WHOLE: Final = 300_000  # samples recalled whole: about what a broker delivers again after a kill
+_TEXTS: Final = ", ".join(
+    f"{field.name}::String AS {field.name}"
+    for field in SAMPLES
+    if pa.types.is_dictionary(field.type)
 )
 
 
@@ -20,15 +27,37 @@ def recalled_sieve(store: Store, remembered_ids: int, lateness: float, now: int)
     if series.num_rows:
         newest = series["newest"].combine_chunks().cast(pa.timestamp("ms"))
         sieve.remember_series(series["meter"], series["resource_id"], newest)
-    ids = store.query_arrow(
-        f"SELECT message_id FROM {store.name}.samples"
-        " WHERE recorded_at >= toDateTime({since:UInt32}) AND message_id != ''"
-        " ORDER BY recorded_at DESC LIMIT {most:UInt64}",
-        {"since": max(now - int(lateness), 0), "most": remembered_ids // 2},
-    )
+    since = max(now - int(lateness), 0)
+    ids = _recent(store, "message_id", since, remembered_ids // 2)
     if ids.num_rows:
         sieve.remember_ids(ids["message_id"])
+    columns = f"{_TEXTS}, volume, timestamp, recorded_at, message_id"
+    whole = _recent(store, columns, since, min(_WHOLE, remembered_ids // 2))
+    if whole.num_rows:
+        sieve.remember(_as_samples(whole))
     return sieve
+
+
+def _recent(store: Store, columns: str, since: int, most: int) -> pa.Table:
+    """Return columns of the newest samples to arrive, those set aside too, that have their ids."""
+    return store.query_arrow(
+        f"SELECT {columns} FROM {store.name}.samples"
+        " WHERE recorded_at >= toDateTime({since:UInt32}) AND message_id != ''"
+        " ORDER BY recorded_at DESC LIMIT {most:UInt64}",
+        {"since": since, "most": most},
+    )
+
+
+def _as_samples(rows: pa.Table) -> pa.Table:
+    arrays = []
+    for field in SAMPLES:
+        column = rows[field.name].combine_chunks()
+        if pa.types.is_dictionary(field.type):
+            column = column.cast(pa.string()).dictionary_encode()
+        elif field.name == "recorded_at":
+            column = column.cast(pa.int64())
+        arrays.append(column.cast(field.type))
+    return pa.table(arrays, schema=SAMPLES)
 
 
 def catch_up_latest(store: Store) -> None:
@@ -38,6 +67,6 @@ def catch_up_latest(store: Store) -> None:
         " SELECT resource_id, meter, project_id, user_id, source, min(timestamp) AS first,"
         " max((timestamp, volume, type::String, unit::String, metadata::String)) AS newest"
         f" FROM {store.name}.samples FINAL WHERE recorded_at >="
-        f" (SELECT max(newest.timestamp) FROM {store.name}.latest) - {_MARGIN}"
+        f" (SELECT max(recorded_at) FROM {store.name}.samples) - {_BEHIND}"
         " GROUP BY resource_id, meter, project_id, user_id, source"
     )

@@ -27,11 +27,11 @@ def insert_samples(store: Store, samples: pa.Table) -> None:
 def sample_rows(samples: pa.Table) -> pa.Table:
     """Return the rows of the table `samples`: variant by type, version 0, nothing deleted."""
     n = samples.num_rows
-    variant = np.zeros(n, np.uint64)
+    variant = np.zeros(n, np.uint32)
     deltas = pc.equal(samples["type"].cast(pa.string()), "delta").to_numpy()
     if deltas.any():
         ids = samples["message_id"].filter(pa.array(deltas)).to_pylist()
-        variant[deltas] = [xxhash.xxh64_intdigest(i.encode()) for i in ids]
+        variant[deltas] = [xxhash.xxh32_intdigest(i.encode()) for i in ids]
     return (
         samples.append_column("variant", pa.array(variant))
         .append_column("version", pa.array(np.zeros(n, np.uint32)))

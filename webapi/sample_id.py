@@ -39,7 +39,7 @@ def _key(text: str) -> SampleKey | None:
         return None
     match found:
         case [str(meter), str(project_id), str(resource_id), int(timestamp), int(variant)]:
-            in_reach = abs(timestamp) < 2**53 and 0 <= variant < 2**64
+            in_reach = abs(timestamp) < 2**53 and 0 <= variant < 2**32
             return (
                 SampleKey(meter, project_id, resource_id, timestamp, variant) if in_reach else None
             )

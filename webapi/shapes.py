@@ -1,6 +1,7 @@
 """How samples, meters and resources look in JSON. Unknown owners are null, metadata values are text."""
 
 import base64
+import functools
 from typing import Any
 from urllib.parse import quote
 
@@ -17,13 +18,8 @@ def sample(row: dict[str, Any]) -> dict[str, Any]:
         "type": row["type_"],
         "unit": row["unit"],
         "volume": row["volume"],
-        "user_id": row["user_id"] or None,
-        "project_id": row["project_id"] or None,
-        "resource_id": row["resource_id"],
-        "source": row["source"],
-        "timestamp": row["timestamp"],
-        "recorded_at": row["recorded_at"],
         "metadata": metadata_texts(row["metadata"]),
+        **_about(row),
     }
 
 
@@ -34,14 +30,20 @@ def old_sample(row: dict[str, Any]) -> dict[str, Any]:
         "counter_type": row["type_"],
         "counter_unit": row["unit"],
         "counter_volume": row["volume"],
+        "resource_metadata": metadata_texts(row["metadata"]),
+        "message_id": sample_id(row),
+        **_about(row),
+    }
+
+
+def _about(row: dict[str, Any]) -> dict[str, Any]:
+    return {
         "user_id": row["user_id"] or None,
         "project_id": row["project_id"] or None,
         "resource_id": row["resource_id"],
         "source": row["source"],
         "timestamp": row["timestamp"],
         "recorded_at": row["recorded_at"],
-        "resource_metadata": metadata_texts(row["metadata"]),
-        "message_id": sample_id(row),
     }
 
 
@@ -91,8 +93,9 @@ def resource(row: dict[str, Any], root: str, meter_links: bool) -> dict[str, Any
     }
 
 
+@functools.lru_cache(maxsize=1024)
 def metadata_texts(metadata: str) -> dict[str, str]:
-    """Return flattened metadata with its values as text."""
+    """Return flattened metadata with its values as text; not to be changed, as it is shared."""
     return {key: _text(value) for key, value in orjson.loads(metadata or "{}").items()}
 
 

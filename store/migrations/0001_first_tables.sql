@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS {database}.samples
     meter LowCardinality(String),
     type Enum8('gauge' = 1, 'delta' = 2, 'cumulative' = 3),
     unit LowCardinality(String),
-    volume Float64 CODEC(ZSTD(1)),
+    volume Float64 CODEC(ZSTD(3)),
     project_id LowCardinality(String),
     user_id LowCardinality(String),
     resource_id String CODEC(ZSTD(1)),
@@ -17,9 +17,10 @@ CREATE TABLE IF NOT EXISTS {database}.samples
     metadata LowCardinality(String) CODEC(ZSTD(1)),
     recorded_at DateTime('UTC') CODEC(Delta, ZSTD(1)),
     message_id String CODEC(ZSTD(1)) TTL recorded_at + INTERVAL 1 DAY,
-    variant UInt64 CODEC(ZSTD(1)),
+    variant UInt32 CODEC(ZSTD(1)),
     version UInt32 CODEC(ZSTD(1)),
     is_deleted UInt8,
+    INDEX by_arrival recorded_at TYPE minmax GRANULARITY 1,
     INDEX by_resource resource_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)

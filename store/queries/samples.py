@@ -72,7 +72,7 @@ class SampleKey:
         labels = ("meter", "project_id", "resource_id")
         same = AllOf([Compare(name, "eq", getattr(self, name)) for name in labels]).to_sql(into)
         time = into.bind("Int64", self.timestamp)
-        variant = into.bind("UInt64", self.variant)
+        variant = into.bind("UInt32", self.variant)
         return f"{same} AND timestamp = fromUnixTimestamp64Milli({time}, 'UTC') AND variant = {variant}"
 
 
