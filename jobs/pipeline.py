@@ -1,8 +1,8 @@
 """The pipeline: one reading of this file is the data's way. The same object on every runner.
 
 feeds -> ReadFeeds -> DecodePayloads -> ShardSamples -> NormalizeSamples -> (WindowUsage, alarms)
-                        |- events          |- revisions   '- samples
-                        '- invalid         '- conflicts
+                        |- events          |- settled     '- samples
+                        '- invalid
 
 Every transform has a label: it names saved state, renaming one is a breaking change. In process the
 graph must stay one fused stage: no GroupByKey, Reshuffle, Flatten, side input or timer.
@@ -15,7 +15,7 @@ import apache_beam as beam
 
 from metering.config import Config
 from metering.repeats import Sieve
-from sinks.clickhouse import Outlet, WriteToClickHouse
+from sinks.clickhouse import Outlet, WriteSettled, WriteToClickHouse
 from sources.hub import Hub
 from sources.read_feeds import Acknowledge, ReadFeeds
 from transforms import decode, normalize
@@ -47,7 +47,6 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     normal = keyed | "NormalizeSamples" >> NormalizeSamples(
         config.job.shards, parts.sieve, parts.incumbents
     )
-    normal[normalize.CONFLICTS] | "WriteConflicts" >> WriteToClickHouse("invalid", parts.outlet)
-    normal[normalize.REVISIONS] | "WriteRevisions" >> WriteToClickHouse("revisions", parts.outlet)
+    normal[normalize.SETTLED] | "WriteSettled" >> WriteSettled(parts.outlet)
     normal.samples | "WriteSamples" >> WriteToClickHouse("samples", parts.outlet)
     # Here `normal.samples` goes on: WindowUsage, MatchAlarms, EvaluateAlarms.

@@ -7,6 +7,7 @@ Errors: the writer's (sinks.writer); what it failed with fails the next bundle.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -78,3 +79,41 @@ class WriteToClickHouse(beam.PTransform):
     def expand(self, tables: beam.PCollection) -> beam.PCollection:
         """Write at the end of each bundle."""
         return tables | "Write" >> beam.ParDo(_WriteFn(self.table, self.outlet))
+
+
+class _WriteSettledFn(beam.DoFn):
+    def __init__(self, outlet: Callable[[], Outlet]) -> None:
+        self._make_outlet = outlet
+
+    def setup(self) -> None:
+        self._outlet = self._make_outlet()
+
+    def start_bundle(self) -> None:
+        self._tables: dict[str, list[pa.Table]] = {"invalid": [], "revisions": []}
+
+    def process(self, element: tuple[str, pa.Table]) -> Iterator[None]:
+        name, table = element
+        self._tables[name].append(table)
+        return iter(())
+
+    def finish_bundle(self) -> None:
+        self._outlet.writer.check()
+        for name, tables in self._tables.items():
+            if tables:
+                write = functools.partial(_WRITERS[name], self._outlet.store, together(tables))
+                self._outlet.writer.write(write)
+
+
+@dataclasses.dataclass
+class WriteSettled(beam.PTransform):
+    """PCollection[("invalid" | "revisions", table)] -> nothing: settled conflicts.
+
+    Guarantee: what was refused is written first. Once a process is killed after the revisions, what
+        comes again is no conflict any more and would not be refused again.
+    """
+
+    outlet: Callable[[], Outlet]
+
+    def expand(self, settled: beam.PCollection) -> beam.PCollection:
+        """Write at the end of each bundle, in order."""
+        return settled | "Write" >> beam.ParDo(_WriteSettledFn(self.outlet))

@@ -59,11 +59,10 @@ def test_the_graph_is_one_fused_stage(config: Config) -> None:
             "DecodePayloads",
             "NormalizeSamples",
             "ShardSamples",
-            "WriteConflicts",
             "WriteEvents",
             "WriteInvalid",
-            "WriteRevisions",
             "WriteSamples",
+            "WriteSettled",
         ]
     ]
 

@@ -20,8 +20,7 @@ from metering.repeats import Sieve
 from transforms.counters import count
 from transforms.shard import Keyed, split
 
-REVISIONS = "revisions"
-CONFLICTS = "conflicts"
+SETTLED = "settled"
 
 Incumbents = Callable[[Sequence[Draft], Sequence[str]], list[Stored]]
 Remember = Callable[[Sieve], None]
@@ -74,9 +73,10 @@ class _NormalizeFn(beam.DoFn):
         count("conflicts", len(settled.conflicts))
         count("samples", sum(row.counts and not row.version for row in settled.writes))
         if settled.conflicts:
-            yield pvalue.TaggedOutput(CONFLICTS, conflict_table(settled.conflicts, arrived))
+            table = conflict_table(settled.conflicts, arrived)
+            yield pvalue.TaggedOutput(SETTLED, ("invalid", table))
         if settled.writes:
-            yield pvalue.TaggedOutput(REVISIONS, revision_table(settled.writes))
+            yield pvalue.TaggedOutput(SETTLED, ("revisions", revision_table(settled.writes)))
 
 
 def _windowed(output: Any) -> Any:
@@ -87,7 +87,7 @@ def _windowed(output: Any) -> Any:
 
 @dataclasses.dataclass
 class NormalizeSamples(beam.PTransform):
-    """PCollection[(shard, SAMPLES | Tick)] -> the same, each sample once; REVISIONS and CONFLICTS.
+    """PCollection[(shard, SAMPLES | Tick)] -> the same, each sample once; SETTLED.
 
     State:  of a process: newest timestamp a series, recent message ids (metering.repeats.Sieve);
         `sieve` makes one that knows what the store knows, `incumbents` asks the store about few.
@@ -99,6 +99,6 @@ class NormalizeSamples(beam.PTransform):
     incumbents: Incumbents
 
     def expand(self, keyed: beam.PCollection) -> Any:
-        """Return the outputs `samples`, REVISIONS (rows that replace) and CONFLICTS (invalid)."""
+        """Return the outputs `samples` and SETTLED: (table, rows) that replace or are refused."""
         fn = _NormalizeFn(self.shards, self.sieve, self.incumbents)
-        return keyed | "Sift" >> beam.ParDo(fn).with_outputs(REVISIONS, CONFLICTS, main="samples")
+        return keyed | "Sift" >> beam.ParDo(fn).with_outputs(SETTLED, main="samples")
