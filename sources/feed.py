@@ -42,6 +42,9 @@ class Feed(abc.ABC):
         again after a restart (or a reconnection).
     Errors: a source that is away for a while is the feed's own business: it reconnects with
         backoff inside `poll`, returns None meanwhile and says so in `status`. FeedError is final.
+    Watermark: `settings.disorder` and `settings.idle_after` are the feed's part of it. Its event
+        times are inside the payloads, so the job reckons it where they are decoded
+        (metering.elements.Watermark).
     Threads: open, poll and close are called from one thread; ack and status from others.
     """
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import os
 import signal
+import random
 import socket
 import subprocess
 import time
@@ -31,10 +32,15 @@ def find_rabbitmq() -> Path | None:
 
 
 def free_port() -> int:
-    """Return a TCP port of loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of loopback that nothing listens on now.
+
+    Below those that outgoing connections take by themselves: one of them may have it a moment later.
+    """
+    for port in random.Random().sample(range(20_000, 32_000), 1000):
+        with contextlib.closing(socket.socket()) as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("a thousand ports are all in use")
 
 
 @dataclasses.dataclass
