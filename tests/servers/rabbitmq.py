@@ -6,8 +6,8 @@ Source: Debian's rabbitmq-server; its wrapper changes user, so the script behind
 import contextlib
 import dataclasses
 import os
-import signal
 import random
+import signal
 import socket
 import subprocess
 import time
