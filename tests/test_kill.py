@@ -106,12 +106,12 @@ def kill_under_load(service: Service, messages: Sequence[Message], rng: random.R
     """
     half = len(messages) // 2
     publish_all(service.url, messages[:half])
-    early = rng.random() < 0.2
+    early = rng.random() < 0.15
     if not early:
         wait_until(lambda: is_reading(service), "reading to begin", DRAIN_SECONDS)
     publishing = threading.Thread(target=publish_all, args=(service.url, messages[half:]))
     publishing.start()
-    moment = rng.uniform(0, 5 if early else 0.8)
+    moment = rng.uniform(0, 5 if early else 2)
     threading.Event().wait(moment)
     service.kill()
     publishing.join()
