@@ -107,17 +107,17 @@ class Job(_Section):
     )
     element_payloads: int = Field(5000, ge=1, description="payloads an element holds at the most")
     element_bytes: int = Field(
-        12 * 1024**2, ge=1024, description="bytes of payloads an element holds before it is sent on"
+        8 * 1024**2, ge=1024, description="bytes of payloads an element holds before it is sent on"
     )
     linger: float = Field(
         0.05, ge=0, le=1, description="seconds to wait for more payloads once there is one"
     )
     queue_bytes: int = Field(
-        48 * 1024**2, ge=1024, description="bytes of payloads waiting; feeds stop reading beyond"
+        32 * 1024**2, ge=1024, description="bytes of payloads waiting; feeds stop reading beyond"
     )
     tick: float = Field(1.0, gt=0, le=1, description="seconds between ticks at the most")
     remembered_ids: int = Field(
-        4_000_000,
+        2_000_000,
         ge=1000,
         description="message ids kept in memory to recognize repeats, 32 bytes each",
     )
