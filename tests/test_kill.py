@@ -30,6 +30,7 @@ SEED = int(os.environ.get("STREAMGAUGE_SOAK_SEED", "0")) or random.SystemRandom(
     1, 10**6
 )
 COUNT = 100_000  # notifications and samples
+BUSY = min(2.0, 40 / max(KILLS, 1))  # s; about what it takes to write what comes between two kills
 EARLIER = 40 * 60_000  # ms; where the traffic's times begin
 
 
@@ -111,7 +112,7 @@ def kill_under_load(service: Service, messages: Sequence[Message], rng: random.R
         wait_until(lambda: is_reading(service), "reading to begin", DRAIN_SECONDS)
     publishing = threading.Thread(target=publish_all, args=(service.url, messages[half:]))
     publishing.start()
-    moment = rng.uniform(0, 5 if early else 2)
+    moment = rng.uniform(0, 5 if early else BUSY)
     threading.Event().wait(moment)
     service.kill()
     publishing.join()
