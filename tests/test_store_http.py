@@ -1,49 +1,10 @@
 """The store's own suite over HTTP: the client that talks to a server, against the SQL endpoint."""
 
-import itertools
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from metering.config import Config, Database, Sql
 from store.client import Store
-from store.migrate import migrate
 from tests import test_store
-from webapi.serving import Serving, serve
-from webapi.sql_endpoint import create_sql_app
+from tests.over_http import engine, store
 
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def engine(engine_path: Path) -> Iterator[Serving]:
-    """The embedded engine behind HTTP, taking every statement."""
-    behind = Store(Database(path=engine_path))
-    config = Config(database=behind.database, sql=Sql.model_validate({"password": "secret"}))
-    serving = serve(create_sql_app(config, behind, writable=True), "127.0.0.1:0", 4)
-    yield serving
-    serving.close()
-    behind.close()
-
-
-@pytest.fixture
-def store(engine: Serving, engine_path: Path) -> Iterator[Store]:
-    """A migrated store, empty, reached over HTTP."""
-    database = Database.model_validate(
-        {
-            "path": engine_path,
-            "url": f"http://analyst@{engine.address}",
-            "password": "secret",
-            "name": f"test_http_{next(_numbers)}",
-        }
-    )
-    opened = Store(database)
-    migrate(opened)
-    yield opened
-    opened.command(f"DROP DATABASE {opened.name}")
-    opened.close()
-
+__all__ = ["engine", "store"]  # in the place of conftest's
 
 for _name in dir(test_store):
     if _name.startswith("test_"):
