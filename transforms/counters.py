@@ -14,7 +14,6 @@ _WHAT: Final = {
     "repeats": "samples dropped, as they had come before",
     "conflicts": "samples refused, as their message id came with other content",
     "set_aside": "samples set aside for a larger one of the same series and moment",
-    "bundles": "bundles written",
     "write_retries": "writes tried again, as the store did not take them",
 }
 _prometheus: Final = {

@@ -23,7 +23,6 @@ from transforms.shard import Keyed, split
 SETTLED = "settled"
 
 Incumbents = Callable[[Sequence[Draft], Sequence[str]], list[Stored]]
-Remember = Callable[[Sieve], None]
 
 
 class _NormalizeFn(beam.DoFn):
