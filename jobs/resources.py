@@ -17,13 +17,15 @@ from metering.draft import Draft
 from metering.elements import Payloads
 from metering.repeats import Sieve
 from sinks.clickhouse import Outlet
+from sinks.latest import LatestWriter
 from sinks.writer import Writer
 from sources.hub import Hub
 from sources.spool import SpoolFeed, SpoolSettings
 from store.client import Store
 from store.incumbents import incumbents
+from store.latest import catch_up_latest
 from store.migrate import migrate
-from store.recall import catch_up_latest, recalled_sieve
+from store.recall import recalled_sieve
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Resources:
     spool: SpoolFeed
     store: Store
     writer: Writer
+    latest: LatestWriter
 
     def close(self) -> None:
         """Close all, and forget them."""
@@ -83,7 +86,7 @@ def _open(config: Config) -> Resources:
     except BaseException:
         store.close()
         raise
-    return Resources(config, hub, spool, store, Writer())
+    return Resources(config, hub, spool, store, Writer(), LatestWriter(store))
 
 
 def _key(config: Config) -> str:
@@ -101,7 +104,7 @@ def _acknowledge(config: Config, taken: list[Payloads]) -> None:
 
 def _outlet(config: Config) -> Outlet:
     held = resources(config)
-    return Outlet(held.store, held.writer)
+    return Outlet(held.store, held.writer, held.latest)
 
 
 def _sieve(config: Config) -> Sieve:

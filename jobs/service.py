@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -54,9 +55,11 @@ def run(config: Config) -> int:
         status = Status(held, job, version("streamgauge"))
         _serve(config, held, status, open_things)
         _tell(config)
-        while not stop.is_set() and not job.ended.is_set():
-            stop.wait(_SHOWN if sys.stdout.isatty() else _SHOWN_ELSEWHERE)
-            _show(status())
+        shown = time.monotonic()
+        while not stop.wait(0.2) and not job.ended.is_set():
+            if time.monotonic() - shown >= (_SHOWN if sys.stdout.isatty() else _SHOWN_ELSEWHERE):
+                shown = time.monotonic()
+                _show(status())
         print("\nstopping: writing and acknowledging what was taken in", flush=True)
         job.stop()
     if job.failure is not None:

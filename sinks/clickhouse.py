@@ -7,7 +7,6 @@ Errors: the writer's (sinks.writer); what it failed with fails the next bundle.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -21,20 +20,40 @@ from sinks.writer import Writer
 from store.client import Store
 from store.rows import insert_events, insert_invalid, insert_revisions, insert_samples
 
-_WRITERS: Final[dict[str, Callable[[Store, pa.Table], None]]] = {
-    "samples": insert_samples,
-    "revisions": insert_revisions,
-    "events": insert_events,
-    "invalid": insert_invalid,
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Outlet:
-    """This process's way out: its store, and who writes there."""
+    """This process's way out: its store, and who writes there. `latest` is the writer's alone."""
 
     store: Store
     writer: Writer
+    latest: LatestWriter
+
+    def write(self, name: str, tables: list[pa.Table]) -> None:
+        """Give a bundle's rows of a kind to the writer. Raises what an earlier write failed with."""
+        self.writer.check()
+        if tables:
+            self.writer.write(lambda: _WRITERS[name](self, together(tables)))
+        if name == "samples" and (tables or self.latest.waits):
+            self.writer.write(self.latest.write_if_due)
+
+
+def _write_samples(outlet: Outlet, samples: pa.Table) -> None:
+    insert_samples(outlet.store, samples)
+    outlet.latest.take(samples)
+
+
+def _write_revisions(outlet: Outlet, revisions: pa.Table) -> None:
+    outlet.latest.write()  # what waits there may be overruled now
+    insert_revisions(outlet.store, revisions)
+
+
+_WRITERS: Final[dict[str, Callable[[Outlet, pa.Table], None]]] = {
+    "samples": _write_samples,
+    "revisions": _write_revisions,
+    "events": lambda outlet, events: insert_events(outlet.store, events),
+    "invalid": lambda outlet, invalid: insert_invalid(outlet.store, invalid),
+}
 
 
 class _WriteFn(beam.DoFn):
@@ -44,7 +63,6 @@ class _WriteFn(beam.DoFn):
 
     def setup(self) -> None:
         self._outlet = self._make_outlet()
-        self._latest = LatestWriter(self._outlet.store) if self._table == "samples" else None
 
     def start_bundle(self) -> None:
         self._tables: list[pa.Table] = []
@@ -56,17 +74,7 @@ class _WriteFn(beam.DoFn):
         return iter(())
 
     def finish_bundle(self) -> None:
-        tables, writer = self._tables, self._outlet.writer
-        writer.check()
-        if tables:
-            writer.write(lambda: self._write(together(tables)))
-        if self._latest and (tables or self._latest.waits):
-            writer.write(self._latest.write_if_due)
-
-    def _write(self, table: pa.Table) -> None:
-        _WRITERS[self._table](self._outlet.store, table)
-        if self._latest:
-            self._latest.take(table)
+        self._outlet.write(self._table, self._tables)
 
 
 @dataclasses.dataclass
@@ -97,11 +105,8 @@ class _WriteSettledFn(beam.DoFn):
         return iter(())
 
     def finish_bundle(self) -> None:
-        self._outlet.writer.check()
         for name, tables in self._tables.items():
-            if tables:
-                write = functools.partial(_WRITERS[name], self._outlet.store, together(tables))
-                self._outlet.writer.write(write)
+            self._outlet.write(name, tables)
 
 
 @dataclasses.dataclass

@@ -14,10 +14,10 @@ _SELDOM: Final = 5.0  # s; more wait so long at the most, as a series' newest re
 
 
 class LatestWriter:
-    """Keeps `latest` up to date.
+    """Keeps `latest` up to date. Of one thread, the writer's.
 
     Guarantee: what waits when the process is killed is read from `samples` at the next start
-        (store.recall).
+        (store.latest).
     """
 
     def __init__(self, store: Store) -> None:
@@ -38,8 +38,12 @@ class LatestWriter:
 
     def write_if_due(self) -> None:
         """Write when little waits, or has waited long. Raises StoreAwayError."""
-        due = self._rows <= _SMALL or time.monotonic() - self._written >= _SELDOM
-        if due and self._waiting:
+        if self._rows <= _SMALL or time.monotonic() - self._written >= _SELDOM:
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits. Raises StoreAwayError."""
+        if self._waiting:
             insert_latest(self._store, together(self._waiting))
             self._written = time.monotonic()
             self._waiting.clear()

@@ -1,4 +1,4 @@
-"""What a process that starts needs to know of what is stored: series, recent ids, and `latest` mended."""
+"""What a process that starts needs to know of what is stored: series and recent ids."""
 
 from typing import Final
 
@@ -8,7 +8,6 @@ from metering.repeats import Sieve
 from metering.schema import SAMPLES
 from store.client import Store
 
-_BEHIND: Final = 600  # s; more than `latest` may be behind `samples` (sinks.latest)
 _WHOLE: Final = 300_000  # samples recalled whole: about what a broker delivers again after a kill
 _TEXTS: Final = ", ".join(
     f"{field.name}::String AS {field.name}"
@@ -58,15 +57,3 @@ def _as_samples(rows: pa.Table) -> pa.Table:
             column = column.cast(pa.int64())
         arrays.append(column.cast(field.type))
     return pa.table(arrays, schema=SAMPLES)
-
-
-def catch_up_latest(store: Store) -> None:
-    """Bring `latest` up to what `samples` holds, should the last process have ended between the two."""
-    store.command(
-        f"INSERT INTO {store.name}.latest"
-        " SELECT resource_id, meter, project_id, user_id, source, min(timestamp) AS first,"
-        " max((timestamp, volume, type::String, unit::String, metadata::String)) AS newest"
-        f" FROM {store.name}.samples FINAL WHERE recorded_at >="
-        f" (SELECT max(recorded_at) FROM {store.name}.samples) - {_BEHIND}"
-        " GROUP BY resource_id, meter, project_id, user_id, source"
-    )

@@ -11,6 +11,7 @@ import xxhash
 
 from metering.schema import SAMPLES
 from store.client import Store
+from store.latest import mend_latest
 
 _SERIES = ("resource_id", "meter", "project_id", "user_id", "source")
 
@@ -40,9 +41,16 @@ def sample_rows(samples: pa.Table) -> pa.Table:
 
 
 def insert_revisions(store: Store, revisions: pa.Table) -> None:
-    """Write rows of settled conflicts (metering.schema.REVISIONS), and the newest that count."""
+    """Write rows of settled conflicts (metering.schema.REVISIONS), and `latest` as it is then."""
     if revisions.num_rows:
         store.insert("samples", revisions)
+        overruled = pc.and_(
+            pc.equal(revisions["is_deleted"], 1), pc.greater(revisions["version"], 0)
+        )
+        hidden = revisions.filter(overruled).select(["resource_id", "meter"])
+        mend_latest(
+            store, sorted({(row["resource_id"], row["meter"]) for row in hidden.to_pylist()})
+        )
         counting = revisions.filter(pc.equal(revisions["is_deleted"], 0))
         insert_latest(store, counting.select(SAMPLES.names))
 

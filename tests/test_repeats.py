@@ -13,6 +13,7 @@ from metering.draft import Draft
 from metering.repeats import Sieve
 from store.client import Store
 from store.incumbents import incumbents
+from store.latest import catch_up_latest
 from store.recall import recalled_sieve
 from store.rows import insert_latest, insert_revisions, insert_samples
 from tests.shelf import Shelf, counted_by_the_rules
@@ -169,3 +170,18 @@ def test_what_comes_again_after_a_restart_is_known_without_asking_the_store(stor
     sieve = recalled_sieve(store, 1000, 7200.0, now)
     sifted = sieve.sift(sample_table(drafts, now + 1))
     assert (sifted.clean.num_rows, sifted.suspect.num_rows, sifted.repeats) == (0, 0, 2)
+
+
+def test_latest_forgets_a_sample_that_is_overruled(store: Store) -> None:
+    now = int(time.time())
+    first = sample_table([_draft("a", 7.0, s=9), _draft("b", 1.0, s=5)], now)
+    insert_samples(store, first)
+    insert_latest(store, first)
+    arrived = [(_draft("a", 5.0, s=3), now)]
+    settled = settle(arrived, incumbents(store, [draft for draft, _ in arrived], ["a"]))
+    insert_revisions(store, revision_table(settled.writes))
+    found = f"SELECT volume, timestamp, first_timestamp FROM {store.name}.v_latest"
+    mended = store.query(found).result_rows
+    assert [(v, t.second, f.second) for v, t, f in mended] == [(1.0, 45, 43)]
+    catch_up_latest(store)
+    assert store.query(found).result_rows == mended

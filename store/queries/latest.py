@@ -124,7 +124,7 @@ class NewestSeriesQuery:
         where = self.where.to_sql(into)
         offset = into.bind("UInt32", self.rank)
         sql = (
-            f"SELECT newest.timestamp AS timestamp FROM {{database}}.latest WHERE {where}"
+            f"SELECT newest.timestamp AS timestamp FROM {_TABLE} WHERE {where}"
             f" ORDER BY newest.timestamp DESC LIMIT 1 OFFSET {offset}"
         )
         return sql, into.parameters

@@ -46,7 +46,6 @@ class Expected:
     events: set[tuple[str, int, str]]  # event_type, generated in ms, message_id
     invalid: set[tuple[str, Any]]  # reason, what was refused
     ids: set[str]  # ids that samples were sent with
-    contested: set[tuple[str, str]]  # (resource_id, meter) of every sample that does not count
 
 
 class RefusedError(Exception):
@@ -79,9 +78,7 @@ def expected(bodies: Iterable[bytes], now: int, max_payload: int) -> Expected:
     samples = {place: _largest(rows) for place, rows in counting.items()}
     sent = {row for rows_of_id in variants.values() for row in rows_of_id}
     ids = {row.message_id for row in sent} - {""}
-    sure = {row for rows in samples.values() if len(rows) == 1 for row in rows}
-    contested = {(row.resource_id, row.meter) for row in sent - sure}
-    return Expected(samples, events, invalid, ids, contested)
+    return Expected(samples, events, invalid, ids)
 
 
 def _largest(rows: set[Row]) -> set[Row]:

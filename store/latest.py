@@ -1,0 +1,48 @@
+"""The table `latest`, made again from `samples` where adding to it is not enough."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from store.client import Store
+
+_BEHIND: Final = 600  # s; more than `latest` may be behind `samples` (sinks.latest)
+_ASKED: Final = 1000  # series a statement names
+_FROM_SAMPLES: Final = (
+    "INSERT INTO {database}.latest"
+    " SELECT resource_id, meter, project_id, user_id, source, min(timestamp) AS first,"
+    " max((timestamp, volume, type::String, unit::String, metadata::String)) AS newest"
+    " FROM {database}.samples FINAL WHERE {where}"
+    " GROUP BY resource_id, meter, project_id, user_id, source"
+)
+_SERIES: Final = (
+    "(resource_id, meter) IN"
+    " (SELECT arrayJoin(arrayZip({resources:Array(String)}, {meters:Array(String)})))"
+)
+
+Series = tuple[str, str]  # resource_id, meter
+
+
+def mend_latest(store: Store, series: Sequence[Series]) -> None:
+    """Make these series' rows again, as a sample that they may name does not count any more."""
+    for start in range(0, len(series), _ASKED):
+        resources, meters = map(list, zip(*series[start : start + _ASKED], strict=True))
+        named = {"resources": resources, "meters": meters}
+        store.command(f"DELETE FROM {store.name}.latest WHERE {_SERIES}", **named)
+        # The key begins with the meter; the pair alone would read the whole table.
+        where = f"meter IN {{meters:Array(String)}} AND {_SERIES}"
+        store.command(_statement(store, where), **named)
+
+
+def catch_up_latest(store: Store) -> None:
+    """Bring `latest` up to what `samples` holds, should the last process have ended between the two."""
+    newest = f"(SELECT max(recorded_at) FROM {store.name}.samples)"
+    store.command(_statement(store, f"recorded_at >= {newest} - {_BEHIND}"))
+    overruled = store.query(
+        f"SELECT DISTINCT resource_id, meter::String FROM {store.name}.samples"
+        f" WHERE is_deleted AND version > 0 AND recorded_at >= {newest} - 86400"
+    )
+    mend_latest(store, [(resource, meter) for resource, meter in overruled.result_rows])
+
+
+def _statement(store: Store, where: str) -> str:
+    return _FROM_SAMPLES.replace("{database}", store.name).replace("{where}", where)
