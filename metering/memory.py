@@ -58,7 +58,8 @@ class NumberMap:
     def _find(self, keys: U64) -> npt.NDArray[np.int64]:
         """Return for each key its place, or the empty place where it would go."""
         mask = len(self._keys) - 1
-        places = ((keys * _SPREAD) >> np.uint64(20)).astype(np.int64) & mask
+        spread = (keys * _SPREAD) >> np.uint64(20)
+        places: npt.NDArray[np.int64] = spread.astype(np.int64) & mask
         searching = np.arange(len(keys))
         while len(searching):
             there = self._keys[places[searching]]
