@@ -6,11 +6,9 @@ Errors: ConfigError carries every fault at once, each with its path.
 """
 
 import difflib
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pydantic
 import yaml
@@ -41,7 +39,6 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         faults += _feed_faults(given.get("feeds"))
         raise ConfigError(faults) from error
     faults += _feed_faults(config.feeds)
-    faults += [_with_variable(fault, environ) for fault in _open_addresses(config)]
     faults += _definition_faults(config.decode)
     if faults:
         raise ConfigError(faults)
@@ -149,15 +146,6 @@ def _feed_faults(feeds: Any) -> list[str]:
     return []
 
 
-def _open_addresses(config: Config) -> list[str]:
-    """Return a fault for each address that others could reach: no one is authenticated yet."""
-    reason = (
-        "must be a loopback address (127.0.0.1, ::1, localhost), as no one is authenticated yet"
-    )
-    listens = {"api.listen": config.api.listen, "sql.listen": config.sql.listen}
-    return [f"{path}: {reason}" for path, value in listens.items() if not _is_loopback(value)]
-
-
 def _definition_faults(decode: Decode) -> list[str]:
     """Return the faults of an operator's own definition files, each with its file and line."""
     faults: list[str] = []
@@ -172,14 +160,6 @@ def _definition_faults(decode: Decode) -> list[str]:
     except DefinitionError as error:
         faults += [f"decode.events: {fault}" for fault in error.faults]
     return faults
-
-
-def _is_loopback(listen: str) -> bool:
-    host = urlsplit(f"//{listen}").hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _with_variable(fault: str, environ: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """The configuration: every field, its default and unit. Read from YAML and the environment by jobs.settings."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -20,7 +21,18 @@ def _checked_listen(value: str) -> str:
         complete = False
     if not complete or parts.path or parts.username is not None:
         raise ValueError("must be HOST:PORT, such as 127.0.0.1:8777")
+    if not _is_loopback(parts.hostname or ""):
+        raise ValueError(
+            "must be a loopback address (127.0.0.1, ::1, localhost), as no one is authenticated yet"
+        )
     return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 Listen = Annotated[str, pydantic.AfterValidator(_checked_listen)]
