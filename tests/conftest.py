@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from metering.config import Database
 from store.client import Store
@@ -13,6 +14,12 @@ from store.migrate import migrate
 from tests.servers.rabbitmq import certificates, rabbitmq, second_rabbitmq
 
 __all__ = ["certificates", "rabbitmq", "second_rabbitmq"]  # one of each for the whole run
+
+# How fast a busy machine draws inputs or runs an example says nothing about the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 _numbers = itertools.count(1)
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
