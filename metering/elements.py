@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+import pyarrow as pa
+
 
 @dataclasses.dataclass(slots=True)
 class Payloads:
@@ -30,6 +32,17 @@ class Tick:
     watermark: int | None
     reader: int = 0
     readers: int = 1
+
+
+@dataclasses.dataclass(slots=True)
+class Touched:
+    """Series whose stored past changed: what was worked out of it is worked out again.
+
+    `series` (metering.schema.TOUCHED) says which, and since when. The samples themselves are in the
+    store once what this bundle writes is written.
+    """
+
+    series: pa.Table
 
 
 @dataclasses.dataclass(slots=True)

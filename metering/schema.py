@@ -40,6 +40,52 @@ REVISIONS: Final = (
     .append(pa.field("is_deleted", pa.uint8(), nullable=False))
 )
 
+# Series whose stored past changed, and since when (the oldest moment that did).
+TOUCHED: Final = pa.schema(
+    [
+        pa.field("meter", pa.string(), nullable=False),
+        pa.field("resource_id", pa.string(), nullable=False),
+        pa.field("timestamp", _MS, nullable=False),
+    ]
+)
+
+# One usage row: of a series in [start, start + period), by owner and segment (docs/usage.md).
+# period is in s, covered in s, usage of a gauge in unit x hours. first, last, min, max, first_at and
+# last_at are null without samples of the window; covered is null for deltas. cadence is the
+# shortest time between neighbouring samples in ms, 0 where there are none. base_usage (of a gauge in
+# unit x ms) and base_covered (ms) stand without the value held beyond the last sample.
+# version is the tick's time in ms.
+USAGE: Final = pa.schema(
+    [
+        pa.field("meter", _LABEL, nullable=False),
+        pa.field("type", _LABEL, nullable=False),
+        pa.field("unit", _LABEL, nullable=False),
+        pa.field("project_id", _LABEL, nullable=False),
+        pa.field("user_id", _LABEL, nullable=False),
+        pa.field("resource_id", _LABEL, nullable=False),
+        pa.field("segment", _LABEL, nullable=False),
+        pa.field("period", pa.uint32(), nullable=False),
+        pa.field("start", _S, nullable=False),
+        pa.field("count", pa.uint32(), nullable=False),
+        pa.field("first", pa.float64()),
+        pa.field("last", pa.float64()),
+        pa.field("sum", pa.float64(), nullable=False),
+        pa.field("min", pa.float64()),
+        pa.field("max", pa.float64()),
+        pa.field("usage", pa.float64(), nullable=False),
+        pa.field("covered", pa.float64()),
+        pa.field("cadence", pa.uint32(), nullable=False),
+        pa.field("first_at", _MS),
+        pa.field("last_at", _MS),
+        pa.field("base_usage", pa.float64(), nullable=False),
+        pa.field("base_covered", pa.float64(), nullable=False),
+        pa.field("interim", pa.uint8(), nullable=False),
+        pa.field("restated", pa.uint8(), nullable=False),
+        pa.field("is_deleted", pa.uint8(), nullable=False),
+        pa.field("version", pa.uint64(), nullable=False),
+    ]
+)
+
 # One event a row; traits by type. project_id and user_id scope non-admins. raw is "" unless kept.
 # content is the xxh64 of the notification's text: what tells two contents under one id apart.
 EVENTS: Final = pa.schema(

@@ -5,15 +5,10 @@ from typing import Final
 import pyarrow as pa
 
 from metering.repeats import Sieve
-from metering.schema import SAMPLES
 from store.client import Store
+from store.rows import SAMPLE_COLUMNS, samples_of
 
 _WHOLE: Final = 300_000  # samples recalled whole: about what a broker delivers again after a kill
-_TEXTS: Final = ", ".join(
-    f"{field.name}::String AS {field.name}"
-    for field in SAMPLES
-    if pa.types.is_dictionary(field.type)
-)
 
 
 def recalled_sieve(store: Store, remembered_ids: int, lateness: float, now: int) -> Sieve:
@@ -30,10 +25,9 @@ def recalled_sieve(store: Store, remembered_ids: int, lateness: float, now: int)
     ids = _recent(store, "message_id", since, remembered_ids // 2)
     if ids.num_rows:
         sieve.remember_ids(ids["message_id"])
-    columns = f"{_TEXTS}, volume, timestamp, recorded_at, message_id"
-    whole = _recent(store, columns, since, min(_WHOLE, remembered_ids // 2))
+    whole = _recent(store, SAMPLE_COLUMNS, since, min(_WHOLE, remembered_ids // 2))
     if whole.num_rows:
-        sieve.remember(_as_samples(whole))
+        sieve.remember(samples_of(whole))
     return sieve
 
 
@@ -45,15 +39,3 @@ def _recent(store: Store, columns: str, since: int, most: int) -> pa.Table:
         " ORDER BY recorded_at DESC LIMIT {most:UInt64}",
         {"since": since, "most": most},
     )
-
-
-def _as_samples(rows: pa.Table) -> pa.Table:
-    arrays = []
-    for field in SAMPLES:
-        column = rows[field.name].combine_chunks()
-        if pa.types.is_dictionary(field.type):
-            column = column.cast(pa.string()).dictionary_encode()
-        elif field.name == "recorded_at":
-            column = column.cast(pa.int64())
-        arrays.append(column.cast(field.type))
-    return pa.table(arrays, schema=SAMPLES)

@@ -1,7 +1,9 @@
-"""From the job's Arrow schemas to the tables' rows, and into them.
+"""From the job's Arrow schemas to the tables' rows and into them, and back.
 
 Guarantee: every row has a natural key (see the migrations); writing rows again changes nothing.
 """
+
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -15,6 +17,12 @@ from store.latest import mend_latest
 
 _SERIES = ("resource_id", "meter", "project_id", "user_id", "source")
 
+# What to select from `samples` for `samples_of`.
+SAMPLE_COLUMNS: Final = ", ".join(
+    f"{field.name}::String AS {field.name}" if pa.types.is_dictionary(field.type) else field.name
+    for field in SAMPLES
+)
+
 
 def insert_samples(store: Store, samples: pa.Table) -> None:
     """Write samples that count and that nothing in the store stands against.
@@ -25,8 +33,8 @@ def insert_samples(store: Store, samples: pa.Table) -> None:
         store.insert("samples", sample_rows(samples))
 
 
-def sample_rows(samples: pa.Table) -> pa.Table:
-    """Return the rows of the table `samples`: variant by type, version 0, nothing deleted."""
+def sample_rows(samples: pa.Table, late: int = 0) -> pa.Table:
+    """Return the rows of the table `samples`: variant by type, version 0, in time, nothing deleted."""
     n = samples.num_rows
     variant = np.zeros(n, np.uint32)
     deltas = pc.equal(samples["type"].cast(pa.string()), "delta").to_numpy()
@@ -37,7 +45,21 @@ def sample_rows(samples: pa.Table) -> pa.Table:
         samples.append_column("variant", pa.array(variant))
         .append_column("version", pa.array(np.zeros(n, np.uint32)))
         .append_column("is_deleted", pa.array(np.zeros(n, np.uint8)))
+        .append_column("late", pa.array(np.full(n, late, np.uint8)))
     )
+
+
+def samples_of(rows: pa.Table) -> pa.Table:
+    """Return selected rows (SAMPLE_COLUMNS) as SAMPLES."""
+    arrays = []
+    for field in SAMPLES:
+        column = rows[field.name].combine_chunks()
+        if pa.types.is_dictionary(field.type):
+            column = column.cast(pa.string()).dictionary_encode()
+        elif field.name == "recorded_at":
+            column = column.cast(pa.int64())
+        arrays.append(column.cast(field.type))
+    return pa.table(arrays, schema=SAMPLES)
 
 
 def insert_revisions(store: Store, revisions: pa.Table) -> None:
