@@ -34,7 +34,9 @@ setup(
         "clickhouse-cityhash>=1.0.2.4",
         "flask>=3.0",
         "google-cloud-pubsub>=2.20",
-        "jsonpath-ng>=1.16,<2",
+        # 1.9 and newer need Python 3.11.
+        "jsonpath-ng>=1.16,<2; python_version >= '3.11'",
+        "jsonpath-ng>=1.8,<2; python_version < '3.11'",
         "lz4>=4.3",
         "msgspec>=0.19",
         "numpy>=1.26",

@@ -1,5 +1,7 @@
 """metering.definitions.expressions and .jsonpath: every form of path that definitions use."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +102,69 @@ def test_a_path_finds(path, values):
     compiled = compile_path(path)
     assert [value for _, value in compiled.find(BODY)] == values
     assert compiled.first(BODY) == next((v for v in values if v is not None), None)
+
+
+ITEMS = [
+    {"id": 0, "name": "a", "size": 1, "on": True, "text": "7", "deep": {"er": 1}},
+    {"id": 1, "name": "b", "size": 2.5, "on": False, "none": None},
+    {"id": 2, "name": "c && d", "size": "3"},
+    {"id": 3},
+    {"id": 4, "name": None, "size": True},
+]
+
+
+@pytest.mark.parametrize(
+    ("test", "ids"),
+    [
+        ("@.name", [0, 1, 2, 4]),
+        ("@.none", [1]),
+        ("@.deep.er == 1", [0]),
+        ("name == 'a'", [0]),
+        ("@.name = 'a'", [0]),
+        ("@.name != 'a'", [1, 2, 3, 4]),
+        ("@.name >= 'b'", [1, 2]),
+        ("@.name < 'b'", [0]),
+        ("@.name =~ '^[ab]$'", [0, 1]),
+        ("@.size == 1", [0]),
+        ("@.size != 1", [1, 2, 3, 4]),
+        ("@.size > 1", [1]),
+        ("@.size <= 2.5", [0, 1]),
+        ("@.size == 3", []),
+        ("@.text == 7", []),
+        ("@.size == '3'", [2]),
+        ("@.on == true", [0]),
+        ("@.on != true", [1, 2, 3, 4]),
+        ("@.on == 1", []),
+        ("@.size == true", [4]),
+        ("@.name =~ 'a|b' && @.size > 1", [1]),
+        ("@.name != 'a' && @.size", [1, 2, 4]),
+        ("@.name == 'c && d'", [2]),
+    ],
+)  # fmt: skip
+def test_a_filter_compares_the_same_on_every_python(test, ids):
+    compiled = compile_path(f"$.items[?({test})].id")
+    assert [value for _, value in compiled.find({"items": ITEMS})] == ids
+    keyed = {"items": {f"k{item['id']}": item for item in ITEMS}}
+    assert [value for _, value in compiled.find(keyed)] == ids
+
+
+@pytest.mark.parametrize(
+    ("test", "ids"),
+    [
+        ("@.name == null", [4]),
+        ("@.none != null && @.id > 2", [3, 4]),
+        ("@.name == 'a' || @.size == 2.5", [0, 1]),
+        ("@.size && @.name == 'a'", [0]),
+        ("@.size && @.name", [0, 1, 2, 4]),
+    ],
+)
+def test_what_filters_know_as_of_python_3_11_is_refused_before(test, ids):
+    if sys.version_info < (3, 11):
+        with pytest.raises(PathError):
+            compile_path(f"$.items[?({test})].id")
+    else:
+        compiled = compile_path(f"$.items[?({test})].id")
+        assert [value for _, value in compiled.find({"items": ITEMS})] == ids
 
 
 @pytest.mark.parametrize(

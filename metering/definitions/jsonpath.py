@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from jsonpath_ng import Child, Fields, JSONPath, Root
 from jsonpath_ng.exceptions import JSONPathError
-from jsonpath_ng.ext.parser import parse
+from jsonpath_ng.ext.parser import ExtendedJsonPathLexer, parse
 from jsonpath_ng.ext.string import DefintionInvalid
 
 from metering.definitions.steps import Cut, Match, Step, native_step
@@ -41,6 +41,9 @@ _EACH: Final = re.compile(r"""('[^']*'|"[^"]*"|`[^`]*`)|\[\s*\*\s*\]""")
 _BARE_WORD: Final = re.compile(
     r"(==?|!=)\s*(?!true\b|false\b|null\b)([A-Za-z_][\w-]*)\s*(?=[\])&|])"
 )
+_AND_OR_NULL: Final = re.compile(r"""('[^']*'|"[^"]*"|`[^`]*`)|&&|([=<>]\s*null\b)""")
+# jsonpath-ng 1.8, the last for Python 3.10, writes "and" as one `&`; later that is deprecated.
+_ONE_AND: Final = "AND" not in ExtendedJsonPathLexer.tokens
 # What jsonpath-ng raises for a body that hasn't the form its path expects.
 UNFIT: Final = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
@@ -51,6 +54,8 @@ def compile_simple(text: str) -> Path:
     if plain:
         return chain(tuple(plain[1].split(".")))
     text = re.sub(r"\[\?[^\]]*\]", lambda m: _BARE_WORD.sub(r"\1 '\2' ", m[0]), text)
+    if _ONE_AND:
+        text = _older(text)
     try:
         tree = parse(_EACH.sub(lambda m: m[1] or "[:]", text))
         steps = _steps(tree)
@@ -60,6 +65,13 @@ def compile_simple(text: str) -> Path:
         raise PathError(str(error).splitlines()[0] if str(error) else repr(error)) from error
     keys = [step for step in steps if isinstance(step, str)]
     return chain(tuple(keys)) if keys and len(keys) == len(steps) else _walk(steps)
+
+
+def _older(text: str) -> str:
+    """Return a path as jsonpath-ng 1.8 writes it. Raises PathError: it takes null for a text."""
+    if any(found[2] for found in _AND_OR_NULL.finditer(text)):
+        raise PathError("comparing with null needs Python 3.11 or newer")
+    return _AND_OR_NULL.sub(lambda m: m[1] or "&", text)
 
 
 def chain(keys: tuple[str, ...]) -> Path:
