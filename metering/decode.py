@@ -14,11 +14,13 @@ import pyarrow as pa
 import xxhash
 
 from metering import batches
+from metering.cloudevent import event_notification, is_event
 from metering.config import Decode
 from metering.definitions.events import Event, EventDefinitions
 from metering.definitions.meters import MeterDefinitions
 from metering.draft import Draft
 from metering.envelope import inner_text, notification, parse_body, parse_json
+from metering.metadata import json_text
 from metering.notification import Notification
 from metering.polled import TELEMETRY, MetadataTexts, Polled, polled_samples, polled_table
 from metering.refusal import RefusedError
@@ -79,14 +81,18 @@ class Decoder:
         self._take_message(message, content, batch)
 
     def _take_message(self, message: Any, content: int, batch: "_Batch") -> None:
-        if isinstance(message, list):
+        if isinstance(message, list) and message and is_event(message[0]):
+            self._take_events(message, batch)
+        elif isinstance(message, list):
             self._take_samples(message, batch)
         elif not isinstance(message, dict):
             raise RefusedError("bad_envelope", f"{type(message).__name__} is no message")
+        elif is_event(message):
+            self._take_events([message], batch)
         elif "counter_name" in message:
             self._take_samples([message], batch)
         elif "event_type" not in message and "payload" not in message:
-            raise RefusedError("bad_envelope", "neither a notification nor a sample")
+            raise RefusedError("bad_envelope", "neither a notification, an event nor a sample")
         elif message.get("event_type") in TELEMETRY:
             payload = message.get("payload")
             samples = payload.get("samples") if isinstance(payload, dict) else payload
@@ -114,6 +120,16 @@ class Decoder:
             batch.add_event(event, content, raw.decode())
         for fault in faults:
             batch.refuse(fault, msgspec.json.encode(taken.body))
+
+    def _take_events(self, events: list[Any], batch: "_Batch") -> None:
+        for event in events:
+            try:
+                taken = event_notification(event)
+                # The same event in another mode or batch is other bytes.
+                content = xxhash.xxh64_intdigest(json_text(taken.body).encode())
+                self._take_notification(taken, content, batch)
+            except RefusedError as error:
+                batch.refuse(error, msgspec.json.encode(event))
 
     def _take_samples(self, samples: list[Any], batch: "_Batch") -> None:
         for sample in samples:

@@ -63,14 +63,14 @@ def _parse_leniently(text: bytes | str) -> Any:
 
 def notification(message: dict[str, Any]) -> Notification:
     """Return the notification that a message is. Raises RefusedError."""
-    event_type = _text(message, "event_type")
+    event_type = text_field(message, "event_type")
     if "payload" not in message:
         raise RefusedError("missing_field", "payload")
     payload = message["payload"]
     if "timestamp" not in message:
         raise RefusedError("missing_field", "timestamp")
     return Notification(
-        message_id=_text(message, "message_id"),
+        message_id=text_field(message, "message_id"),
         event_type=event_type,
         publisher_id=str(message.get("publisher_id") or ""),
         priority=str(message.get("priority") or "").lower(),
@@ -80,7 +80,8 @@ def notification(message: dict[str, Any]) -> Notification:
     )
 
 
-def _text(message: dict[str, Any], name: str) -> str:
+def text_field(message: dict[str, Any], name: str) -> str:
+    """Return a field that must be there and be text. Raises RefusedError."""
     value = message.get(name)
     if value is None or value == "":
         raise RefusedError("missing_field", name)

@@ -6,7 +6,7 @@ REASONS: Final = {
     "too_large": "the payload is larger than decode.max_payload_bytes",
     "not_utf8": "the payload is not UTF-8 text",
     "bad_json": "the payload is not JSON, or is nested too deeply",
-    "bad_envelope": "neither an oslo.messaging envelope, a notification, nor a sample",
+    "bad_envelope": "neither an oslo.messaging envelope, a notification, a CloudEvent nor a sample",
     "missing_field": "a required field is missing or empty",
     "bad_field": "a field has the wrong type or form",
     "bad_volume": "the volume is no finite number",
