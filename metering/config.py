@@ -131,7 +131,7 @@ class Job(_Section):
     remembered_ids: int = Field(
         2_000_000,
         ge=1000,
-        description="message ids kept in memory to recognize repeats, 32 bytes each",
+        description="message ids kept in memory to recognize repeats, 24 bytes each",
     )
 
 

@@ -1,10 +1,10 @@
 """What a normalizer remembers between batches: hash tables of 64-bit numbers, vectorized.
 
-A Python dict costs 100 bytes an entry and a loop a row; these cost 16 bytes a place, at most half
-of the places filled, and work on whole columns.
+A Python dict costs 100 bytes an entry and a loop a row; these cost two dozen and work on whole
+columns.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,77 +12,132 @@ import numpy.typing as npt
 U64 = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
-_FIRST: Final = 1024  # places a table starts with; a power of two
-_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, near 2**64 / golden ratio
+_FIRST: Final = 1024  # slots a table starts with; a power of two
+SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, near 2**64 / golden ratio
+_SLACK: Final = 1.125  # how much more than needed an array grows: memory against copying
 
 
-class NumberMap:
-    """A map from 64-bit numbers to 64-bit numbers by open addressing; 0 is no key.
+def grown(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """Return the array with room for `size` rows, itself where it has; more than asked for."""
+    if len(array) < size:
+        # In place, as no one else holds it: the system moves the pages of a large one, not the bytes.
+        array.resize(max(int(size * _SLACK), _FIRST), refcheck=False)
+    return array
 
-    Units: 16 bytes a place; it doubles when half full.
+
+class KeyIndex:
+    """Numbers 64-bit keys in the order they come: 0, 1, 2 ... by open addressing; 0 is no key.
+
+    Units: 8 bytes a key, and 4 a slot, of which a third to two thirds are filled.
     """
 
     def __init__(self, expected: int = 0) -> None:
-        size = max(_FIRST, 1 << (2 * expected - 1).bit_length()) if expected else _FIRST
-        self._keys: U64 = np.zeros(size, np.uint64)
-        self._values: U64 = np.zeros(size, np.uint64)
+        self._keys: U64 = np.zeros(expected, np.uint64)
         self._count = 0
+        self._index(expected)
 
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def keys(self) -> U64:
+        """The keys by their numbers."""
+        return self._keys[: self._count]
+
+    def find(self, keys: U64) -> npt.NDArray[np.int64]:
+        """Return the number of each key, -1 where it has none."""
+        places = self._places(keys)
+        numbers = self._slots[places].astype(np.int64)
+        searching = np.flatnonzero(self._others(numbers, keys))
+        while len(searching):
+            places[searching] = (places[searching] + 1) & self._mask
+            there = self._slots[places[searching]].astype(np.int64)
+            numbers[searching] = there
+            searching = searching[self._others(there, keys[searching])]
+        return numbers - 1
+
+    def add(self, keys: U64) -> npt.NDArray[np.int64]:
+        """Number keys that have none yet, each once; return their numbers."""
+        numbers = np.arange(self._count, self._count + len(keys))
+        self._count += len(keys)
+        self._keys = grown(self._keys, self._count)
+        self._keys[numbers] = keys
+        if 3 * self._count > 2 * len(self._slots):
+            self._index(self._count)
+        else:
+            self._fill(numbers)
+        return numbers
+
+    def nbytes(self) -> int:
+        """Return the bytes it holds."""
+        return self._keys.nbytes + self._slots.nbytes
+
+    def _index(self, expected: int) -> None:
+        size = max(_FIRST, 1 << (3 * expected // 2).bit_length())
+        self._slots = np.zeros(size, np.uint32)  # a key's number + 1
+        self._mask = size - 1
+        self._fill(np.arange(self._count))
+
+    def _fill(self, numbers: npt.NDArray[np.int64]) -> None:
+        places = self._places(self._keys[numbers])
+        while len(numbers):
+            free = self._slots[places] == 0
+            self._slots[places[free]] = numbers[free] + 1
+            # Of several that want one slot the last has it; the others go on.
+            waiting = self._slots[places] != numbers + 1
+            numbers, places = numbers[waiting], (places[waiting] + 1) & self._mask
+
+    def _places(self, keys: U64) -> npt.NDArray[np.int64]:
+        spread: npt.NDArray[np.int64] = ((keys * SPREAD) >> np.uint64(20)).astype(np.int64)
+        return spread & self._mask
+
+    def _others(self, numbers: npt.NDArray[np.int64], keys: U64) -> Mask:
+        """Return where a slot holds another key than the one looked for."""
+        others: Mask = numbers != 0
+        others[others] = self._keys[numbers[others] - 1] != keys[others]
+        return others
+
+
+class NumberMap:
+    """A map from 64-bit numbers to 64-bit numbers; 0 is no key.
+
+    Units: 8 bytes an entry besides its KeyIndex.
+    """
+
+    def __init__(self, expected: int = 0) -> None:
+        self._index = KeyIndex(expected)
+        self._values: U64 = np.zeros(expected, np.uint64)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
     def get(self, keys: U64) -> tuple[U64, Mask]:
         """Return the value of each key, and which keys are there."""
-        places = self._find(keys)
-        found = self._keys[places] == keys
-        return np.where(found, self._values[places], np.uint64(0)), found
+        numbers = self._index.find(keys)
+        found = numbers >= 0
+        values = np.zeros(len(keys), np.uint64)
+        values[found] = self._values[numbers[found]]
+        return values, found
 
     def put(self, keys: U64, values: U64) -> None:
         """Set the value of each key; of a key that stands twice, the last value stays."""
-        self._grow(len(keys))
-        self._put(keys, values)
+        numbers = self._index.find(keys)
+        fresh = numbers < 0
+        if fresh.any():
+            distinct, which = np.unique(keys[fresh], return_inverse=True)
+            numbers[fresh] = self._index.add(distinct)[which]
+            self._values = grown(self._values, len(self._index))
+        self._values[numbers] = values  # numpy: of equal places the last value stays
 
-    def _put(self, keys: U64, values: U64) -> None:
-        places = self._find(keys)
-        waiting = np.flatnonzero(self._keys[places] == 0)
-        while len(waiting):
-            self._keys[places[waiting]] = keys[waiting]
-            # Of several new keys that want one place the last has it; the others go on.
-            lost = self._keys[places[waiting]] != keys[waiting]
-            self._count += len(np.unique(places[waiting]))
-            waiting = waiting[lost]
-            places[waiting] = self._find(keys[waiting])
-            waiting = waiting[self._keys[places[waiting]] == 0]
-        self._values[places] = values  # numpy: of equal places the last value stays
-
-    def _find(self, keys: U64) -> npt.NDArray[np.int64]:
-        """Return for each key its place, or the empty place where it would go."""
-        mask = len(self._keys) - 1
-        spread = (keys * _SPREAD) >> np.uint64(20)
-        places: npt.NDArray[np.int64] = spread.astype(np.int64) & mask
-        searching = np.arange(len(keys))
-        while len(searching):
-            there = self._keys[places[searching]]
-            searching = searching[(there != 0) & (there != keys[searching])]
-            places[searching] = (places[searching] + 1) & mask
-        return places
-
-    def _grow(self, more: int) -> None:
-        size = len(self._keys)
-        while 2 * (self._count + more) > size:
-            size *= 2
-        if size != len(self._keys):
-            filled = self._keys != 0
-            keys, values = self._keys[filled], self._values[filled]
-            self._keys, self._values = np.zeros(size, np.uint64), np.zeros(size, np.uint64)
-            self._count = 0
-            self._put(keys, values)
+    def nbytes(self) -> int:
+        """Return the bytes it holds."""
+        return self._index.nbytes() + self._values.nbytes
 
 
 class RecentIds:
     """The content of recent message ids: at least the newest `bound / 2`, at most `bound`.
 
-    Units: about 32 bytes an id.
+    Units: about 24 bytes an id.
     """
 
     def __init__(self, bound: int) -> None:

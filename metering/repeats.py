@@ -6,15 +6,14 @@ What may repeat or contradict another sample is left to metering.conflicts, with
 import dataclasses
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
-from metering.memory import U64, Mask, NumberMap, RecentIds
+from metering.hashes import hashed, label_hashes, mixed, series_keys
+from metering.memory import SPREAD, U64, Mask, NumberMap, RecentIds
 
 _CONTENT = ("meter", "type", "unit", "project_id", "user_id", "resource_id", "source", "metadata")
 
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, near 2**64 / golden ratio
-_DELTA = pl.Series(["delta"]).hash()[0]
+_DELTA = hashed(pa.array(["delta"]))[0]
 
 
 @dataclasses.dataclass(slots=True)
@@ -33,8 +32,8 @@ class Sifted:
 class Sieve:
     """Finds the few samples of a batch that may repeat or contradict others.
 
-    State: the newest timestamp of each series, and recent message ids with their content: 32 bytes
-        each. What is older than the newest of its series is suspect, so the store is only asked
+    State: the newest timestamp of each series, and recent message ids with their content: 24
+        bytes each. What is older than the newest of its series is suspect, so the store is only asked
         about samples out of order and about ids known with other content.
     """
 
@@ -62,12 +61,12 @@ class Sieve:
 
     def remember_ids(self, message_ids: pa.Array) -> None:
         """Take ids that the store knows; their content is looked up there when they come again."""
-        ids = _hashed(message_ids)
+        ids = hashed(message_ids)
         self._ids.put(ids, np.zeros(len(ids), np.uint64))
 
     def remember_series(self, meters: pa.Array, resources: pa.Array, newest: pa.Array) -> None:
         """Take the newest timestamp (ms) of series that the store knows."""
-        series = _mixed([_hashed(meters), _hashed(resources)])
+        series = series_keys(hashed(meters), hashed(resources))
         moments = newest.cast(pa.int64()).to_numpy(zero_copy_only=False)
         self._advance(series, (moments + 1).astype(np.uint64))
 
@@ -92,11 +91,11 @@ class _Keys:
 
 
 def _keys(samples: pa.Table) -> _Keys:
-    labels = {name: _label_hashes(samples[name]) for name in _CONTENT}
+    labels = {name: label_hashes(samples[name]) for name in _CONTENT}
     stamps = samples["timestamp"].cast(pa.int64()).to_numpy()
     volumes = samples["volume"].to_numpy() + 0.0  # -0.0 is 0.0
-    series = _mixed([labels["meter"], labels["resource_id"]])
-    ids = _hashed(samples["message_id"])
+    series = series_keys(labels["meter"], labels["resource_id"])
+    ids = hashed(samples["message_id"])
     # Deltas of one moment are told apart by their ids.
     deltas = np.where(labels["type"] == _DELTA, ids, np.uint64(0))
     moments = stamps.view(np.uint64)
@@ -104,33 +103,9 @@ def _keys(samples: pa.Table) -> _Keys:
         ids=ids,
         series=series,
         moments=np.maximum(stamps + 1, 0).astype(np.uint64),
-        series_moments=_mixed([series, moments, deltas]),
-        contents=_mixed([*labels.values(), moments, volumes.view(np.uint64)]),
+        series_moments=mixed([series, moments, deltas]),
+        contents=mixed([*labels.values(), moments, volumes.view(np.uint64)]),
     )
-
-
-def _label_hashes(column: pa.ChunkedArray) -> U64:
-    """Return a hash a row of a dictionary column; each distinct text is hashed once."""
-    encoded = column.combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):  # without rows there may be no chunk
-        return np.zeros(0, np.uint64)
-    hashes: U64 = _hashed(encoded.dictionary)[encoded.indices.to_numpy()]
-    return hashes
-
-
-def _mixed(columns: list[U64]) -> U64:
-    """Return one hash a row of several columns; every bit of each column reaches every bit."""
-    mixed = np.zeros(len(columns[0]), np.uint64)
-    for column in columns:
-        mixed = (mixed ^ column) * _SPREAD
-        mixed ^= mixed >> np.uint64(32)
-    keys: U64 = np.maximum(mixed, np.uint64(1))  # 0 is no key
-    return keys
-
-
-def _hashed(column: pa.Array) -> U64:
-    keys: U64 = np.maximum(pl.Series(column).hash().to_numpy(), np.uint64(1))
-    return keys
 
 
 def _shared(numbers: U64, among: Mask) -> Mask:
@@ -143,7 +118,7 @@ def _shared(numbers: U64, among: Mask) -> Mask:
 
 def _repeated_within(ids: U64, contents: U64) -> Mask:
     """Return which rows repeat an earlier row of the batch, id and content."""
-    both = ids ^ (contents * _SPREAD)
+    both = ids ^ (contents * SPREAD)
     _, first = np.unique(both, return_index=True)
     repeated = np.ones(len(ids), bool)
     repeated[first] = False
