@@ -12,6 +12,7 @@ setup(
         "cli",
         "jobs",
         "metering",
+        "metering.alarms",
         "metering.definitions",
         "sinks",
         "sources",
@@ -32,6 +33,7 @@ setup(
         "clickhouse-connect>=1.12,<2",
         "cliff>=4.7",
         "clickhouse-cityhash>=1.0.2.4",
+        "croniter>=3",
         "flask>=3.0",
         "google-cloud-pubsub>=2.20",
         # 1.9 and newer need Python 3.11.
@@ -51,6 +53,7 @@ setup(
         "requests>=2.31",
         "rich>=13",
         "tenacity>=8.3",
+        "tzdata>=2024.1",
         "waitress>=3.0",
         "xxhash>=3.4",
     ],

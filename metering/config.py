@@ -44,6 +44,12 @@ class Retention(_Section):
     samples: int | None = Field(400, ge=1, description="days; samples by timestamp")
     events: int | None = Field(400, ge=1, description="days; events by time of generation")
     invalid: int | None = Field(30, ge=1, description="days; refused payloads by time of arrival")
+    alarm_history: int | None = Field(
+        400, ge=1, description="days; what became of alarms, kept after their deletion"
+    )
+    deliveries: int | None = Field(
+        90, ge=1, description="days; deliveries of actions and the attempts at them"
+    )
 
 
 class Database(_Section):
@@ -171,6 +177,25 @@ class Decode(_Section):
     )
 
 
+class Alarms(_Section):
+    """Alarms: how many there may be, and how often actions are repeated."""
+
+    project_quota: int = Field(
+        -1,
+        ge=-1,
+        description="alarms a project may have, unless it has a quota of its own; -1 is any number",
+    )
+    user_quota: int = Field(-1, ge=-1, description="alarms a user may have; -1 is any number")
+    max_actions: int = Field(
+        -1, ge=-1, description="actions an alarm may have for each state; -1 is any number"
+    )
+    repeat: float = Field(
+        60.0,
+        ge=1,
+        description="seconds after which the actions of an alarm that repeats them are called again",
+    )
+
+
 class Config(_Section):
     """The whole configuration."""
 
@@ -184,3 +209,4 @@ class Config(_Section):
     )
     job: Job = Field(Job(), description="the stream")
     decode: Decode = Field(Decode(), description="from payloads to samples and events")
+    alarms: Alarms = Field(Alarms(), description="alarms")

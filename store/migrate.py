@@ -10,7 +10,14 @@ from importlib import resources
 from metering.config import Retention
 from store.client import Store, StoreError
 
-_RETAINED = {"samples": "timestamp", "events": "generated", "invalid": "recorded_at"}
+_RETAINED = {  # table: the column of its age, the setting
+    "samples": ("timestamp", "samples"),
+    "events": ("generated", "events"),
+    "invalid": ("recorded_at", "invalid"),
+    "alarm_history": ("timestamp", "alarm_history"),
+    "deliveries": ("created_at", "deliveries"),
+    "delivery_attempts": ("at", "deliveries"),
+}
 
 
 def migrate(store: Store) -> int:
@@ -53,8 +60,8 @@ def _statements(text: str) -> list[str]:
 
 def _retain(store: Store, retention: Retention) -> None:
     """Set each table's time to live where it differs from the configuration."""
-    for table, column in _RETAINED.items():
-        days = getattr(retention, table)
+    for table, (column, setting) in _RETAINED.items():
+        days = getattr(retention, setting)
         created = str(
             store.command(
                 f"SELECT create_table_query FROM system.tables WHERE database = '{store.name}' AND name = '{table}'"

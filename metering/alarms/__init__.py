@@ -1,0 +1,1 @@
+"""Alarms: their definitions, states and transitions, as values."""

@@ -1,0 +1,151 @@
+"""Alarms in the store: what the job reads on ticks, and transitions that a crash cannot tear apart."""
+
+import dataclasses
+from typing import Any
+
+from metering.alarms.definition import Alarm, AlarmChange, alarm_from
+from metering.alarms.states import AlarmState
+from metering.alarms.transitions import Attempt, Transition
+from store.alarm_states import (
+    alarm_states,
+    mend_transitions,
+    write_changes,
+    write_states,
+    write_transitions,
+)
+from store.alarms import changed_alarms, delete_alarms, write_alarms
+from store.client import Store
+from store.deliveries import insert_deliveries, pending_deliveries, write_attempt
+
+AT = 1_795_000_000_000  # ms
+VERSION = AT * 1000  # µs
+RULE = {"meter_name": "cpu", "threshold": 1.0, "query": [{"field": "resource_id", "value": "r"}]}
+
+
+def alarm(alarm_id: str, version: int = VERSION, **fields: Any) -> Alarm:
+    said = {
+        "name": alarm_id,
+        "type": "threshold",
+        "threshold_rule": RULE,
+        "project_id": "p",
+    } | fields
+    return dataclasses.replace(
+        alarm_from(alarm_from(said, alarm_id).to_json(), alarm_id),
+        scope="p",
+        timestamp=AT,
+        version=version,
+    )
+
+
+def breach(version: int = VERSION, **fields: Any) -> Transition:
+    plain: dict[str, Any] = {
+        "alarm_id": "a",
+        "alarm_name": "high",
+        "project_id": "p",
+        "severity": "low",
+        "previous": "ok",
+        "current": "alarm",
+        "reason": "Transition to alarm",
+        "reason_data": {"type": "threshold", "count": 1, "most_recent": 2.5},
+        "at": AT,
+        "actions": ("http://one/", "http://two/"),
+    }
+    return Transition(version=version, **plain | fields)
+
+
+def rows(store: Store, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
+    sql = f"SELECT {columns} FROM {store.name}.{table} FINAL ORDER BY ALL"
+    return [tuple(row) for row in store.query(sql).result_rows]
+
+
+def test_changes_are_told_once_they_are_written(store: Store) -> None:
+    assert changed_alarms(store).alarms == []
+    write_alarms(store, [alarm("a"), alarm("b", VERSION + 1)])
+    first = changed_alarms(store)
+    assert (first.alarms, first.deleted, first.until) == (
+        [alarm("a"), alarm("b", VERSION + 1)],
+        {},
+        VERSION + 1,
+    )
+    later = first.until + 60_000_000
+    write_alarms(store, [alarm("a", later, enabled=False)])
+    delete_alarms(store, [alarm("b", later + 1)])
+    second = changed_alarms(store, first.until)
+    changed = [one for one in second.alarms if one.version > first.until]
+    assert changed == [alarm("a", later, enabled=False)]
+    assert (second.deleted, second.until) == ({"b": later + 1}, later + 1)
+    assert changed_alarms(store).alarms == changed
+
+
+def test_a_state_set_by_hand_is_told_and_an_evaluated_one_is_not(store: Store) -> None:
+    by_hand = AlarmState("a", "ok", AT, "Manually set via API", {}, True, VERSION)
+    write_states(store, [by_hand, AlarmState("b", "ok", AT, "evaluated", {}, False, VERSION + 1)])
+    assert changed_alarms(store).states == [by_hand]
+
+
+def test_a_transition_is_written_with_its_state_history_and_deliveries(store: Store) -> None:
+    one = breach()
+    deliveries = write_transitions(store, [one])
+    assert [(d.action, d.sequence, d.state) for d in deliveries] == [
+        ("http://one/", VERSION, "pending"),
+        ("http://two/", VERSION, "pending"),
+    ]
+    assert alarm_states(store) == {"a": one.state()}
+    assert alarm_states(store, ["x"]) == {}
+    assert rows(store, "alarm_history", "event_id, type, on_behalf_of, detail") == [
+        (
+            one.id,
+            "state transition",
+            "p",
+            '{"state":"alarm","transition_reason":"Transition to alarm"}',
+        )
+    ]
+    due = pending_deliveries(store, AT - 1, AT, 10)
+    assert sorted(due, key=lambda d: d.action) == deliveries
+
+
+def test_writing_a_transition_again_changes_nothing(store: Store) -> None:
+    (first, _) = write_transitions(store, [breach()])
+    done = dataclasses.replace(first, state="delivered", attempts=1, last_status=200, version=1)
+    write_attempt(store, done, Attempt(delivery_id=first.id, number=1, at=AT, status=200))
+    tables = ("alarm_history", "alarm_states", "deliveries", "delivery_attempts")
+    before = [rows(store, table) for table in tables]
+    write_transitions(store, [breach()])
+    assert [rows(store, table) for table in tables] == before
+    assert [d.action for d in pending_deliveries(store, 0, AT, 10)] == ["http://two/"]
+
+
+def test_what_is_repeated_is_delivered_without_a_state_or_an_entry(store: Store) -> None:
+    write_transitions(store, [breach(previous="alarm", recorded=False)])
+    assert len(rows(store, "deliveries")) == 2
+    assert rows(store, "alarm_history") == rows(store, "alarm_states") == []
+
+
+def test_what_a_crash_tore_apart_is_mended(store: Store) -> None:
+    write_transitions(store, [breach()])
+    store.command(f"TRUNCATE TABLE {store.name}.deliveries")
+    store.command(f"TRUNCATE TABLE {store.name}.alarm_states")
+    mended = mend_transitions(store)
+    assert mended == breach().deliveries()
+    assert alarm_states(store) == {"a": breach().state()}
+    assert pending_deliveries(store, 0, AT, 10) != []
+    assert mend_transitions(store) == []
+
+
+def test_what_is_not_due_or_too_old_is_not_pending(store: Store) -> None:
+    (one, two) = breach().deliveries()
+    insert_deliveries(store, [one, dataclasses.replace(two, next_attempt_at=AT + 1)])
+    assert pending_deliveries(store, AT, AT, 10) == [one]
+    assert pending_deliveries(store, AT + 1, AT + 1, 10) == []
+    assert len(pending_deliveries(store, AT, AT + 1, 1)) == 1
+
+
+def test_other_changes_are_kept_as_they_are_told(store: Store) -> None:
+    change = AlarmChange(
+        event_id="e", alarm_id="a", type="creation", detail={"name": "x"}, timestamp=AT, user_id="u"
+    )
+    write_changes(store, [change, change])
+    assert rows(store, "alarm_history", "event_id, type, detail, user_id, transition") == [
+        ("e", "creation", '{"name":"x"}', "u", "")
+    ]
+    assert mend_transitions(store) == []
