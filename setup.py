@@ -78,6 +78,7 @@ setup(
         "console_scripts": ["streamgauge = cli.main:main"],
         "streamgauge.feeds": [
             "rabbitmq = sources.rabbitmq:RabbitFeed",
+            "pubsub = sources.pubsub:PubSubFeed",
             "files = sources.files:FilesFeed",
             "demo = sources.demo:DemoFeed",
         ],

@@ -8,7 +8,6 @@ Errors: a broker that is away or refuses us is retried for ever, over all urls, 
 
 import concurrent.futures
 import contextlib
-import random
 import select
 import socket
 import ssl
@@ -16,6 +15,7 @@ import time
 from collections import deque
 from typing import Any
 
+from sources.backoff import pause
 from sources.feed import Feed, FeedError, Payloads
 from sources.rabbitmq_link import Link, LinkError
 from sources.rabbitmq_settings import RabbitSettings
@@ -181,12 +181,8 @@ class RabbitFeed(Feed):
         self._failures += 1
         self._current = (self._current + 1) % len(self._addresses)
         rounds, within = divmod(self._failures, len(self._addresses))
-        pause = 0.0 if within else self._pause(rounds)
-        self._next_attempt = time.monotonic() + pause
-
-    def _pause(self, rounds: int) -> float:
-        longest = self.settings.backoff_min * 2.0 ** min(rounds - 1, 30)
-        return min(longest, self.settings.backoff_max) * random.uniform(0.5, 1.0)
+        least, most = self.settings.backoff_min, self.settings.backoff_max
+        self._next_attempt = time.monotonic() + (0.0 if within else pause(rounds, least, most))
 
     def _sleep(self, seconds: float) -> None:
         self._clear_wake()

@@ -11,9 +11,16 @@ from hypothesis import HealthCheck, settings
 from metering.config import Database
 from store.client import Store
 from store.migrate import migrate
+from tests.servers.pubsub import pstest, pubsub
 from tests.servers.rabbitmq import certificates, rabbitmq, second_rabbitmq
 
-__all__ = ["certificates", "rabbitmq", "second_rabbitmq"]  # one of each for the whole run
+__all__ = [
+    "certificates",
+    "pstest",
+    "pubsub",
+    "rabbitmq",
+    "second_rabbitmq",
+]  # one of each for the whole run
 
 # How fast a busy machine draws inputs or runs an example says nothing about the code.
 settings.register_profile(
