@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, version
 from typing import Any, Final
@@ -95,6 +96,8 @@ class Streamgauge(App):
         logging.basicConfig(level=level, handlers=handlers)
         if level == logging.WARNING:
             console.addFilter(_matters)
+            # Google's libraries on Python 3.10: they work, and want a newer one.
+            warnings.filterwarnings("ignore", "You are using a non-supported", FutureWarning)
 
     def interact(self) -> None:
         """Say what there is to call, where no command was given."""
