@@ -4,9 +4,12 @@ Errors: QueryBoundError where the query hit a bound; PatternError where a regula
     StoreAwayError where the store does not answer.
 """
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
+import pyarrow as pa
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from store.client import Store, StoreAwayError
@@ -21,6 +24,14 @@ class Query(Protocol):
 
     def to_sql(self) -> tuple[str, dict[str, Any]]:
         """Return the SQL, with `{database}` for the database's name, and its parameters."""
+
+
+class TableQuery(Query, Protocol):
+    """A question whose answer is a table."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """What the answer's columns are called."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,11 +56,31 @@ def run(store: Store, query: Query, bounds: Bounds) -> list[dict[str, Any]]:
     Raises QueryBoundError, PatternError, StoreAwayError, or the engine's own error.
     """
     sql, parameters = query.to_sql()
-    settings = {"max_execution_time": bounds.seconds, "max_memory_usage": bounds.memory}
-    try:
+    with _told_apart(bounds):
         found = store.client().query(
-            sql.replace("{database}", store.name), parameters=parameters, settings=settings
+            sql.replace("{database}", store.name), parameters, settings=_settings(bounds)
         )
+    return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
+
+
+def run_table(store: Store, query: TableQuery, bounds: Bounds) -> pa.Table:
+    """Return the query's rows as a table, its columns as the query calls them. Raises as `run`."""
+    sql, parameters = query.to_sql()
+    with _told_apart(bounds):
+        found = store.client().query_arrow(
+            sql.replace("{database}", store.name), parameters, settings=_settings(bounds)
+        )
+    return found.rename_columns(list(query.columns))
+
+
+def _settings(bounds: Bounds) -> dict[str, Any]:
+    return {"max_execution_time": bounds.seconds, "max_memory_usage": bounds.memory}
+
+
+@contextlib.contextmanager
+def _told_apart(bounds: Bounds) -> Iterator[None]:
+    try:
+        yield
     except OperationalError as error:
         raise StoreAwayError(f"the store does not answer: {_first_line(error)}") from error
     except DatabaseError as error:
@@ -58,7 +89,6 @@ def run(store: Store, query: Query, bounds: Bounds) -> list[dict[str, Any]]:
         if getattr(error, "code", None) == _NO_PATTERN:
             raise PatternError("Invalid regular expression, see RE2's syntax") from error
         raise
-    return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
 
 
 def _bound(error: DatabaseError, bounds: Bounds) -> str | None:
