@@ -16,6 +16,7 @@ from webapi.services import EXTENSION, Services, Spool
 
 _BLUEPRINTS: Final = (
     "capabilities",
+    "cloudevents",
     "events",
     "invalid",
     "meters",
