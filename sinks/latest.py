@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from metering.batches import together
 from store.client import Store
+from store.newest import NEEDED
 from store.rows import insert_latest
 
 _SMALL: Final = 5000  # samples; so few are written at once
@@ -33,7 +34,7 @@ class LatestWriter:
 
     def take(self, samples: pa.Table) -> None:
         """Take samples (SAMPLES) that are stored."""
-        self._waiting.append(samples)
+        self._waiting.append(samples.select(NEEDED))
         self._rows += samples.num_rows
 
     def write_if_due(self) -> None:
