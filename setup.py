@@ -14,6 +14,7 @@ setup(
         "metering",
         "metering.alarms",
         "metering.definitions",
+        "metering.usage",
         "sinks",
         "sources",
         "store",

@@ -34,6 +34,16 @@ class Tick:
     readers: int = 1
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Final:
+    """Up to when (ms) the usage windows of one of `shards` shards are final, and since when (ms)."""
+
+    shards: int
+    shard: int
+    until: int
+    at: int
+
+
 @dataclasses.dataclass(slots=True)
 class Touched:
     """Series whose stored past changed: what was worked out of it is worked out again.
@@ -97,3 +107,20 @@ class Watermark:
         if clock.idle:
             return max(now, newest or 0) - disorder
         return None if newest is None else newest - disorder
+
+
+class LeastWatermark:
+    """The watermark over readers: the least of theirs, none before each has one; it never goes back."""
+
+    def __init__(self) -> None:
+        self._marks: dict[int, int] = {}
+        self.reached: int | None = None
+
+    def take(self, tick: Tick) -> int | None:
+        """Take a reader's tick; return the watermark over all of them."""
+        if tick.watermark is not None:
+            self._marks[tick.reader] = tick.watermark
+        if len(self._marks) >= tick.readers:
+            least = min(self._marks.values())
+            self.reached = least if self.reached is None else max(least, self.reached)
+        return self.reached

@@ -52,8 +52,8 @@ TOUCHED: Final = pa.schema(
 # One usage row: of a series in [start, start + period), by owner and segment (docs/usage.md).
 # period is in s, covered in s, usage of a gauge in unit x hours. first, last, min, max, first_at and
 # last_at are null without samples of the window; covered is null for deltas. cadence is the
-# shortest time between neighbouring samples in ms, 0 where there are none. base_usage (of a gauge in
-# unit x ms) and base_covered (ms) stand without the value held beyond the last sample.
+# shortest time between neighbouring samples in ms, 0 where there are none. amount is usage before it is
+# divided (of a gauge in unit x ms). interim rows may still change with samples in order.
 # version is the tick's time in ms.
 USAGE: Final = pa.schema(
     [
@@ -77,8 +77,7 @@ USAGE: Final = pa.schema(
         pa.field("cadence", pa.uint32(), nullable=False),
         pa.field("first_at", _MS),
         pa.field("last_at", _MS),
-        pa.field("base_usage", pa.float64(), nullable=False),
-        pa.field("base_covered", pa.float64(), nullable=False),
+        pa.field("amount", pa.float64(), nullable=False),
         pa.field("interim", pa.uint8(), nullable=False),
         pa.field("restated", pa.uint8(), nullable=False),
         pa.field("is_deleted", pa.uint8(), nullable=False),

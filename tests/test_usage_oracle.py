@@ -142,7 +142,7 @@ def test_a_sample_on_an_edge_ends_the_growth_before_it_and_lies_in_the_window_it
 def test_a_delta_belongs_to_the_window_of_its_timestamp_and_covers_no_time() -> None:
     assert rows(delta("10:59:59.999", 4), delta("11:00", 5), delta("11:30", -2)) == [
         row("10:00", "delta", own("10:59:59.999", 4), sum=4, usage=4, covered=None),
-        row("11:00", "delta", own("11:00-11:30", 5, -2), sum=3, usage=3, covered=None, cadence=1),
+        row("11:00", "delta", own("11:00-11:30", 5, -2), sum=3, usage=3, covered=None),
     ]
 
 
@@ -306,7 +306,7 @@ def test_each_resource_and_each_meter_is_a_series_of_its_own() -> None:
 
 
 def test_a_cadence_is_the_shortest_way_to_a_sample_of_the_row_from_the_one_before() -> None:
-    seen = [delta("10:50", 1), delta("11:10", 1), delta("11:15", 1), delta("11:45", 1)]
+    seen = [gauge("10:50", 1), gauge("11:10", 1), gauge("11:15", 1), gauge("11:45", 1)]
     found = rows(*seen, periods=(3600, 7200))
     assert [(each.period, each.start // 3600, each.cadence // MINUTE) for each in found] == [
         (3600, 10, 0),

@@ -14,6 +14,9 @@ _WHAT: Final = {
     "repeats": "samples dropped, as they had come before",
     "conflicts": "samples refused, as their message id came with other content",
     "set_aside": "samples set aside for a larger one of the same series and moment",
+    "late": "samples that came when their window was final",
+    "usage_rows": "usage rows that were written",
+    "series_again": "series whose usage was worked out again from stored samples",
     "write_retries": "writes tried again, as the store did not take them",
 }
 _prometheus: Final = {

@@ -3,10 +3,10 @@
 ALTER TABLE {database}.samples ADD COLUMN IF NOT EXISTS late UInt8 DEFAULT 0 CODEC(ZSTD(1));
 ALTER TABLE {database}.samples ADD INDEX IF NOT EXISTS by_late late TYPE minmax GRANULARITY 1;
 
--- Usage: of a series in the window [start, start + period), a row each owner and segment; the newest
+-- Usage: of a series in the window [start, start + period), a row each owner, segment, type and unit; the newest
 -- version only. Natural key: the sort key. `interim` rows may still grow with samples in order;
--- whether a row is final is told by `usage_final`. What stands up to the last sample, without a
--- held value after it, is in base_usage and base_covered: a job that starts goes on from there.
+-- whether a row is final is told by `usage_final`. `amount` is usage before it is divided (of a gauge
+-- unit x ms), so that rows added up again give the same bytes.
 CREATE TABLE IF NOT EXISTS {database}.usage
 (
     meter LowCardinality(String),
@@ -29,8 +29,7 @@ CREATE TABLE IF NOT EXISTS {database}.usage
     cadence UInt32 CODEC(ZSTD(1)),
     first_at Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
     last_at Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
-    base_usage Float64 CODEC(ZSTD(1)),
-    base_covered Float64 CODEC(ZSTD(1)),
+    amount Float64 CODEC(ZSTD(1)),
     interim UInt8,
     restated UInt8,
     is_deleted UInt8,
@@ -39,13 +38,13 @@ CREATE TABLE IF NOT EXISTS {database}.usage
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 PARTITION BY toYYYYMM(start)
-ORDER BY (meter, period, project_id, resource_id, start, user_id, segment);
+ORDER BY (meter, period, project_id, resource_id, start, user_id, segment, type, unit);
 
 -- Every version of a usage row, for what was known at a time. Interim ones go after a week.
 CREATE TABLE IF NOT EXISTS {database}.usage_versions AS {database}.usage
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(start)
-ORDER BY (meter, period, project_id, resource_id, start, user_id, segment, version)
+ORDER BY (meter, period, project_id, resource_id, start, user_id, segment, type, unit, version)
 TTL start + INTERVAL 8 DAY DELETE WHERE interim = 1;
 
 -- Up to when the windows of each shard are final, and since when. Natural key: the sort key.

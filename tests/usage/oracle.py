@@ -124,7 +124,8 @@ def _parts(
     """Yield the window's start (s) and what a sample, then the interval behind it, adds there."""
     period = settings.periods[0] * 1000
     v, at = sample.volume, sample.timestamp_ms
-    cadence = at - before.timestamp_ms if before and _alike(before, sample) else 0
+    polled = before and sample.type != "delta" and _alike(before, sample)
+    cadence = at - before.timestamp_ms if before and polled else 0
     own = Part(1, v, v, 0, v, v, 0, 0, cadence, at, at)
     if sample.type == "delta":
         own = own._replace(sum=v, amount=v)

@@ -1,0 +1,231 @@
+"""Samples as columns of numbers: each text is numbered once, and told back when rows are written.
+
+State: the distinct texts of the live series.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from metering.hashes import label_hashes, series_keys
+from metering.schema import SAMPLE_TYPES
+from metering.usage.rules import UsageRules
+
+I64 = npt.NDArray[np.int64]
+GAUGE: Final = SAMPLE_TYPES.index("gauge")
+DELTA: Final = SAMPLE_TYPES.index("delta")
+CUMULATIVE: Final = SAMPLE_TYPES.index("cumulative")
+
+# A sample as numbers, sorted by series, time and volume. Units: at in ms.
+NUMBERED: Final = np.dtype(
+    [
+        ("key", "u8"),
+        ("at", "i8"),
+        ("volume", "f8"),
+        ("kind", "u4"),
+        ("owner", "u4"),
+        ("resource", "u4"),
+        ("ended", "u1"),
+    ]
+)
+_SMALL: Final = 1 << 20  # combinations of labels that are counted rather than sorted
+_ABSENT: Final = (None, "")
+_Label = TypeVar("_Label", bound=Hashable)
+
+
+class Kind(NamedTuple):
+    """What a series measures."""
+
+    meter: str
+    type: str
+    unit: str
+
+
+class Owner(NamedTuple):
+    """Whose usage it is, and of which kind of resource."""
+
+    project_id: str
+    user_id: str
+    segment: str
+
+
+class Numbered(Generic[_Label]):
+    """Labels numbered in the order they come."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[_Label, int] = {}
+        self.labels: list[_Label] = []
+
+    def number(self, label: _Label) -> int:
+        """Return the number of a label."""
+        number = self._numbers.get(label)
+        if number is None:
+            number = self._numbers[label] = len(self.labels)
+            self.labels.append(label)
+        return number
+
+    def told(self, numbers: npt.NDArray[np.uint32]) -> tuple[list[_Label], I64]:
+        """Return the labels that numbers name, and the place of each number's among them."""
+        used, places = np.unique(numbers, return_inverse=True)
+        return [self.labels[number] for number in used.tolist()], places
+
+    def keep(self, used: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+        """Forget labels whose numbers aren't among these; return the new number of each old one."""
+        kept = np.unique(used)
+        moved = np.zeros(len(self.labels), np.uint32)
+        moved[kept] = np.arange(len(kept))
+        self.labels = [self.labels[number] for number in kept]
+        self._numbers = {label: number for number, label in enumerate(self.labels)}
+        return moved
+
+
+class Labels:
+    """The kinds, owners and resources of the live series."""
+
+    def __init__(self, rules: UsageRules) -> None:
+        self._rules = rules
+        self.kinds: Numbered[Kind] = Numbered()
+        self.owners: Numbered[Owner] = Numbered()
+        self.resources: Numbered[str] = Numbered()
+        self._types: list[int] = []  # by the number of the kind
+        self._gaps: list[int] = []  # ms
+
+    def types(self, kinds: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        """Return the type of each kind: GAUGE, DELTA or CUMULATIVE."""
+        self._describe()
+        types: I64 = np.array(self._types, np.int64)[kinds]
+        return types
+
+    def gaps(self, kinds: npt.NDArray[np.uint32]) -> I64:
+        """Return how long a value of each kind counts beyond its sample, in ms."""
+        self._describe()
+        gaps: I64 = np.array(self._gaps, np.int64)[kinds]
+        return gaps
+
+    def numbered(self, samples: pa.Table) -> npt.NDArray[Any]:
+        """Return samples (SAMPLES) as numbers (NUMBERED)."""
+        rows = np.empty(samples.num_rows, NUMBERED)
+        if not samples.num_rows:
+            return rows
+        names = ("project_id", "user_id", "resource_id", "metadata")
+        columns = {name: _Column(samples[name]) for name in names}
+        rows["key"] = series_keys(
+            label_hashes(samples["meter"]), label_hashes(samples["resource_id"])
+        )
+        rows["at"] = samples["timestamp"].cast(pa.int64()).to_numpy()
+        rows["volume"] = samples["volume"].to_numpy() + 0.0  # -0.0 is 0.0
+        rows["kind"] = label_numbers(self.kinds, Kind, samples)
+        segments, ended = self._told_by(columns["metadata"])
+        owners = [columns["project_id"], columns["user_id"], segments]
+        rows["owner"] = _numbers(self.owners, Owner, owners)
+        rows["resource"] = columns["resource_id"].numbers(self.resources)
+        rows["ended"] = ended
+        return rows[np.lexsort((rows["volume"], rows["at"], rows["key"]))]
+
+    def _told_by(self, metadata: "_Column") -> tuple["_Column", npt.NDArray[np.bool_]]:
+        """Return each sample's segment, and whether it ends its resource."""
+        told = [_told(text, self._rules) for text in metadata.texts]
+        segments = sorted({segment for segment, _ in told})
+        place = {segment: number for number, segment in enumerate(segments)}
+        codes = np.array([place[segment] for segment, _ in told], np.int64)[metadata.codes]
+        ended = np.array([end for _, end in told], np.bool_)[metadata.codes]
+        return _Column.of(segments, codes), ended
+
+    def _describe(self) -> None:
+        for kind in self.kinds.labels[len(self._types) :]:
+            self._types.append(SAMPLE_TYPES.index(kind.type))
+            self._gaps.append(self._rules.gap_of(kind.meter))
+
+    def keep(
+        self,
+        kinds: npt.NDArray[np.uint32],
+        owners: npt.NDArray[np.uint32],
+        resources: npt.NDArray[np.uint32],
+    ) -> tuple[npt.NDArray[np.uint32], ...]:
+        """Forget what none of these names; return the new numbers of each old one, in turn."""
+        self._types.clear()
+        self._gaps.clear()
+        return self.kinds.keep(kinds), self.owners.keep(owners), self.resources.keep(resources)
+
+
+class _Column:
+    """A column of labels: its distinct texts, and the place of each row's among them."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        encoded = column.combine_chunks()
+        codes = encoded.indices.to_numpy()
+        there = np.zeros(len(encoded.dictionary), np.bool_)
+        there[codes] = True
+        used = np.flatnonzero(there)  # a part of a table has the dictionary of the whole
+        places = np.zeros(len(there), np.int64)
+        places[used] = np.arange(len(used))
+        self.texts: list[str] = encoded.dictionary.take(pa.array(used)).to_pylist()
+        self.codes: I64 = places[codes]
+
+    @classmethod
+    def of(cls, texts: list[str], codes: I64) -> "_Column":
+        """Return a column of these."""
+        column = cls.__new__(cls)
+        column.texts, column.codes = texts, codes
+        return column
+
+    def numbers(self, numbered: Numbered[str]) -> npt.NDArray[np.uint32]:
+        """Return the number of each row's text."""
+        numbers = np.array([numbered.number(text) for text in self.texts], np.uint32)
+        return numbers[self.codes]
+
+
+def label_numbers(
+    numbered: Numbered[_Label], label: type[_Label], table: pa.Table
+) -> npt.NDArray[np.uint32]:
+    """Return the number of each row's label, whose fields are columns of the table."""
+    return _numbers(numbered, label, [_Column(table[name]) for name in label._fields])  # type: ignore[attr-defined]
+
+
+def _numbers(
+    numbered: Numbered[_Label], label: Callable[..., _Label], columns: Sequence[_Column]
+) -> npt.NDArray[np.uint32]:
+    """Return the number of each row's combination of labels; each distinct one is looked up once."""
+    codes, size = columns[0].codes, len(columns[0].texts)
+    for column in columns[1:]:
+        codes, size = codes * len(column.texts) + column.codes, size * len(column.texts)
+    distinct, rows = _distinct(codes, size)
+    numbers = np.empty(len(distinct), np.uint32)
+    for place, code in enumerate(distinct.tolist()):
+        texts = []
+        for column in reversed(columns):
+            code, last = divmod(code, len(column.texts))
+            texts.append(column.texts[last])
+        numbers[place] = numbered.number(label(*reversed(texts)))
+    return numbers[rows]
+
+
+def _distinct(codes: I64, size: int) -> tuple[I64, I64]:
+    """Return the distinct codes below `size`, and the place of each row's among them."""
+    if size > _SMALL:
+        distinct, rows = np.unique(codes, return_inverse=True)
+        return distinct, rows
+    there = np.zeros(size, np.bool_)
+    there[codes] = True
+    distinct = np.flatnonzero(there)
+    places = np.empty(size, np.int64)
+    places[distinct] = np.arange(len(distinct))
+    return distinct, places[codes]
+
+
+def _told(metadata: str, rules: UsageRules) -> tuple[str, bool]:
+    """Return the segment that metadata (canonical JSON, flat) names, and whether it is an end."""
+    if metadata == "{}":
+        return "", False
+    values = msgspec.json.decode(metadata)
+    segment = ",".join(
+        f"{name}={values[key]}"
+        for name, keys in rules.segments.items()
+        if (key := next((key for key in keys if values.get(key) not in _ABSENT), None)) is not None
+    )
+    event_type = values.get("event_type")
+    return segment, isinstance(event_type, str) and rules.ends_resource(event_type)

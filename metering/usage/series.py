@@ -1,0 +1,123 @@
+"""What is remembered of each live series: its last sample, and what its open windows hold so far.
+
+Units: 29 bytes a series and 56 a period, besides its key.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from metering.memory import U64, KeyIndex, grown
+from metering.usage.entries import ROW
+from metering.usage.labels import I64, NUMBERED
+
+ENDED: Final = 1  # nothing is held beyond the last sample
+STALE: Final = 2  # is to be worked out again; samples are not added meanwhile
+EMPTY: Final = 4  # had no sample yet
+
+# What a window holds so far. Units: ms; first_at is counted from the window's start.
+_HELD: Final = np.dtype(
+    [
+        ("count", "u4"),
+        ("cadence", "u4"),
+        ("first_at", "u4"),
+        ("covered", "u4"),
+        ("first", "f8"),
+        ("min", "f8"),
+        ("max", "f8"),
+        ("sum", "f8"),
+        ("amount", "f8"),
+    ]
+)
+_SAME: Final = ("count", "cadence", "first", "min", "max", "sum", "amount", "covered")
+
+
+class SeriesTable:
+    """The live series, by number.
+
+    State: a row a series; of each period the window of its last sample, where longer periods hold the
+        rows of the shortest that are complete.
+    """
+
+    def __init__(self, periods: tuple[int, ...]) -> None:
+        self._periods = periods
+        self._index = KeyIndex()
+        fields = [("at", "i8"), ("volume", "f8"), ("kind", "u4"), ("owner", "u4")]
+        fields += [("resource", "u4"), ("flags", "u1")]
+        self._row = np.dtype([*fields, *((f"held{n}", _HELD) for n in range(len(periods)))])
+        self._rows = np.zeros(0, self._row)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def find(self, keys: U64) -> I64:
+        """Return the number of each series, -1 where there is none."""
+        return self._index.find(keys)
+
+    def add(self, keys: U64) -> I64:
+        """Take series that are not there, each once, without a sample yet; return their numbers."""
+        numbers = self._index.add(keys)
+        self._rows = grown(self._rows, len(self._index))
+        self.empty(numbers)
+        return numbers
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """Return a column over all series."""
+        values: npt.NDArray[Any] = self._rows[name][: len(self._index)]
+        return values
+
+    def lasts(self, numbers: I64) -> npt.NDArray[Any]:
+        """Return the last sample of each (NUMBERED)."""
+        rows = self._rows[numbers]
+        lasts = np.empty(len(numbers), NUMBERED)
+        lasts["key"] = self._index.keys[numbers]
+        for name in ("at", "volume", "kind", "owner", "resource"):
+            lasts[name] = rows[name]
+        lasts["ended"] = (rows["flags"] & ENDED) != 0
+        return lasts
+
+    def set_lasts(self, numbers: I64, lasts: npt.NDArray[Any]) -> None:
+        """Set the last sample of each; they are neither stale nor empty then."""
+        for name in ("at", "volume", "kind", "owner", "resource"):
+            self._rows[name][numbers] = lasts[name]
+        self._rows["flags"][numbers] = np.where(lasts["ended"] == 1, ENDED, 0)
+
+    def empty(self, numbers: I64) -> None:
+        """Forget what is remembered of these, as if they had had no sample."""
+        self._rows[numbers] = np.zeros(1, self._row)
+        self._rows["flags"][numbers] = EMPTY
+
+    def mark(self, numbers: I64, flag: int) -> None:
+        """Set a flag."""
+        self._rows["flags"][numbers] |= flag
+
+    def held(self, numbers: I64, nth: int) -> npt.NDArray[Any]:
+        """Return what the nth period's window of each series' last sample holds (ROW)."""
+        rows, period = self._rows[numbers], self._periods[nth]
+        found, kept = np.zeros(len(numbers), ROW), rows[f"held{nth}"]
+        found["series"], found["kind"], found["owner"] = numbers, rows["kind"], rows["owner"]
+        found["window"] = rows["at"] // period * period
+        for name in _SAME:
+            found[name] = kept[name]
+        some = kept["count"] > 0
+        found["first_at"] = np.where(some, found["window"] + kept["first_at"], -1)
+        found["last_at"], found["last"] = np.where(some, rows["at"], -1), rows["volume"]
+        found["min"][~some], found["max"][~some] = np.inf, -np.inf
+        return found
+
+    def set_held(self, rows: npt.NDArray[Any], nth: int) -> None:
+        """Set what the nth period's window holds, of the series that the rows (ROW) name."""
+        kept = np.zeros(len(rows), _HELD)
+        for name in _SAME:
+            kept[name] = rows[name]
+        kept["first_at"] = np.where(rows["count"] > 0, rows["first_at"] - rows["window"], 0)
+        self._rows[f"held{nth}"][rows["series"]] = kept
+
+    def clear_held(self, numbers: I64, nth: int) -> None:
+        """Have the nth period's window hold nothing."""
+        self._rows[f"held{nth}"][numbers] = np.zeros(1, _HELD)
+
+    def nbytes(self) -> int:
+        """Return the bytes it holds."""
+        return self._index.nbytes() + self._rows.nbytes

@@ -1,0 +1,169 @@
+"""The usage windows moved by a script, beside a store of plain dicts."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from metering.batches import sample_table
+from metering.draft import Draft
+from metering.schema import TOUCHED, USAGE
+from metering.usage.again import Past, work_out_again
+from metering.usage.rules import UsageRules
+from metering.usage.table import usage_table
+from metering.usage.windows import NEVER, Told, UsageWindows
+from tests.usage.histories import Arrival, Batch, Script, Tick
+from tests.usage.oracle import Row, Settings
+
+SERIES = ("meter", "resource_id")
+KEY = (
+    "meter",
+    "period",
+    "project_id",
+    "resource_id",
+    "start",
+    "user_id",
+    "segment",
+    "type",
+    "unit",
+)
+
+
+def rules_of(settings: Settings) -> UsageRules:
+    return UsageRules(
+        periods=tuple(period * 1000 for period in settings.periods),
+        lateness=settings.lateness * 1000,
+        max_gap=settings.max_gap * 1000,
+        segments=settings.segments,
+        ends=settings.ends,
+    )
+
+
+def draft(arrival: Arrival) -> Draft:
+    sample = arrival.sample
+    metadata = msgspec.json.encode(dict(sample.metadata), order="sorted").decode()
+    return Draft(
+        sample.meter, sample.type, sample.unit, float(sample.volume), sample.project_id, sample.user_id,
+        sample.resource_id, sample.timestamp_ms, metadata, "test", arrival.message_id,
+    )  # fmt: skip
+
+
+class Stream:
+    """A job's windows and its store, fed batch by batch. `again` starts a new job on the same store."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.rules = rules_of(settings)
+        self.stored: dict[str, Draft] = {}
+        self.rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.until: int | None = None
+        self.watermark: int | None = None
+        self.now = 0
+        self.told: list[dict[str, Any]] = []
+        self.windows = UsageWindows(self.rules)
+
+    def run(self, script: Script) -> None:
+        """Each step is a bundle: what earlier ones touched comes first."""
+        for step in script:
+            self._work_out_again()
+            self.tick(step) if isinstance(step, Tick) else self.take(step)
+
+    def take(self, batch: Batch) -> None:
+        """Store what is new; what is newer than its series goes on in order, the rest is touched."""
+        by_time = sorted(self.stored.values(), key=lambda d: d.timestamp)
+        newest = {(d.meter, d.resource_id): d.timestamp for d in by_time}
+        fresh = {a.message_id: draft(a) for a in batch if a.message_id not in self.stored}
+        clean, late = [], []
+        for one in fresh.values():
+            in_order = one.timestamp > newest.get((one.meter, one.resource_id), -1)
+            (clean if in_order else late).append(one)
+        if clean:
+            self.windows.take(sample_table(clean, 0))
+        if late:
+            self.windows.touch(touched((d.meter, d.resource_id, d.timestamp) for d in late))
+        self.stored |= fresh
+
+    def tick(self, tick: Tick) -> None:
+        self.now = max(self.now + 2, tick.now)
+        self._tell(list(self.windows.finals()), self.now - 1)
+        if tick.watermark is not None:
+            self.watermark = max(tick.watermark, self.watermark or tick.watermark)
+        self._tell(list(self.windows.tick(self.now, self.watermark)), self.now)
+        self.until = self.windows.until if self.windows.until > NEVER else None
+
+    def _tell(self, told: list[Told], version: int) -> None:
+        for row in usage_table(self.windows, told, version).to_pylist():
+            self.told.append(row)
+            self.rows[tuple(row[name] for name in KEY)] = row
+
+    def all_told(self) -> None:
+        """Tick until nothing waits, and open windows stand as of the watermark."""
+        self.run([Tick(self.now, self.watermark)] * 3)
+        self.windows.changed(np.arange(len(self.windows.series)))
+        self.windows._credit = 1e9
+        self.tick(Tick(self.now + 10_000, self.watermark))
+
+    def _work_out_again(self) -> None:
+        if (series := self.windows.touched()) is not None:
+            work_out_again(self.windows, series, Past(self.samples, self.usage))
+
+    def again(self) -> None:
+        """Start anew, as after a kill: every series of the store is worked out again."""
+        self.windows = UsageWindows(self.rules, self.until)
+        if self.stored:
+            every = touched((d.meter, d.resource_id, d.timestamp) for d in self.stored.values())
+            self.windows.know(every["meter"], every["resource_id"])
+            self.windows.touch(every)
+
+    def samples(self, since: pa.Table) -> pa.Table:
+        found = []
+        for meter, resource, moment in _series(since):
+            of = [d for d in self.stored.values() if (d.meter, d.resource_id) == (meter, resource)]
+            before = max((d.timestamp for d in of if d.timestamp < moment), default=moment)
+            found += [d for d in of if d.timestamp >= before]
+        return sample_table(found, 0)
+
+    def usage(self, since: pa.Table) -> pa.Table:
+        starts = {(meter, resource): moment for meter, resource, moment in _series(since)}
+        found = [
+            row
+            for row in self.rows.values()
+            if not row["is_deleted"]
+            and row["start"].timestamp() * 1000
+            >= starts.get((row["meter"], row["resource_id"]), float("inf"))
+        ]
+        return pa.Table.from_pylist(found, schema=USAGE)
+
+    def usage_rows(self) -> list[Row]:
+        """Return the newest rows as the oracle's; `final` by the watermark."""
+        return sorted(_row(row, self.until) for row in self.rows.values() if not row["is_deleted"])
+
+
+def touched(changes: Iterable[tuple[str, str, int]]) -> pa.Table:
+    oldest: dict[tuple[str, str], int] = {}
+    for meter, resource, moment in changes:
+        oldest[meter, resource] = min(moment, oldest.get((meter, resource), moment))
+    rows = [
+        {"meter": meter, "resource_id": resource, "timestamp": moment}
+        for (meter, resource), moment in oldest.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=TOUCHED)
+
+
+def _series(since: pa.Table) -> list[tuple[str, str, int]]:
+    columns = [since[name].to_pylist() for name in SERIES]
+    return list(zip(*columns, since["timestamp"].cast(pa.int64()).to_pylist(), strict=True))
+
+
+def _row(row: dict[str, Any], until: int | None) -> Row:
+    start = int(row["start"].timestamp())
+    ms = {
+        name: None if row[name] is None else round(row[name].timestamp() * 1000)
+        for name in ("first_at", "last_at")
+    }
+    covered = row["covered"]
+    average = row["usage"] / (covered / 3600) if row["type"] == "gauge" and covered else None
+    final = until is not None and (start + row["period"]) * 1000 <= until
+    same = {name: row[name] for name in Row._fields if name in row}
+    return Row(**same | ms | {"start": start, "average": average, "final": final})
