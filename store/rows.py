@@ -15,7 +15,6 @@ from store.client import Store
 from store.latest import mend_latest
 from store.newest import latest_rows
 
-
 # What to select from `samples` for `samples_of`.
 SAMPLE_COLUMNS: Final = ", ".join(
     f"{field.name}::String AS {field.name}" if pa.types.is_dictionary(field.type) else field.name
@@ -80,6 +79,33 @@ def insert_latest(store: Store, samples: pa.Table) -> None:
     """Bring `latest` up to date with these samples (metering.schema.SAMPLES)."""
     if samples.num_rows:
         store.insert("latest", latest_rows(samples))
+
+
+def insert_usage(store: Store, usage: pa.Table) -> None:
+    """Write usage rows (metering.schema.USAGE): every version, then the newest of each.
+
+    Natural key: meter, period, project_id, resource_id, start, user_id, segment, type and unit; of a
+    version the version too. Writing rows again changes nothing; whoever is killed between the two tables must.
+    """
+    if usage.num_rows:
+        store.insert("usage_versions", usage)
+        store.insert("usage", usage)
+
+
+def insert_final(store: Store, shards: int, shard: int, until_ms: int, at_ms: int) -> None:
+    """Write up to when a shard's windows are final, and since when (ms). Errors: StoreAwayError.
+
+    Natural key: shards, shard and until. What is known already stays as it is, with its time: after
+    a restart the same is said again, later.
+    """
+    store.query(
+        f"INSERT INTO {store.name}.usage_final SELECT {{shards:UInt32}}, {{shard:UInt32}},"
+        " fromUnixTimestamp64Milli({until:Int64}, 'UTC') AS until_,"
+        " fromUnixTimestamp64Milli({at:Int64}, 'UTC')"
+        f" WHERE until_ > (SELECT max(until) FROM {store.name}.usage_final"
+        " WHERE shards = {shards:UInt32} AND shard = {shard:UInt32})",
+        {"shards": shards, "shard": shard, "until": until_ms, "at": at_ms},
+    )
 
 
 def insert_events(store: Store, events: pa.Table) -> None:
