@@ -1,8 +1,8 @@
 """The pipeline: one reading of this file is the data's way. The same object on every runner.
 
-feeds -> ReadFeeds -> DecodePayloads -> ShardSamples -> NormalizeSamples -> (WindowUsage, alarms)
-                        |- events          |- settled     '- samples
-                        '- invalid
+feeds -> ReadFeeds -> DecodePayloads -> ShardSamples -> NormalizeSamples -> WindowUsage -> usage
+                        |- events                         |- settled  '- samples
+                        '- invalid                        '- late
 
 Every transform has a label: it names saved state, renaming one is a breaking change. In process the
 graph must stay one fused stage: no GroupByKey, Reshuffle, Flatten, side input or timer.
@@ -15,13 +15,17 @@ import apache_beam as beam
 
 from metering.config import Config
 from metering.repeats import Sieve
-from sinks.clickhouse import Outlet, WriteSettled, WriteToClickHouse
+from metering.usage.again import Past
+from metering.usage.rules import UsageRules
+from metering.usage.windows import UsageWindows
+from sinks.clickhouse import Outlet, WriteSettled, WriteToClickHouse, WriteUsage
 from sources.hub import Hub
 from sources.read_feeds import Acknowledge, ReadFeeds
 from transforms import decode, normalize
 from transforms.decode import DecodePayloads
 from transforms.normalize import Incumbents, NormalizeSamples
 from transforms.shard import ShardSamples
+from transforms.usage import WindowUsage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +37,9 @@ class Parts:
     outlet: Callable[[], Outlet]
     sieve: Callable[[], Sieve]
     incumbents: Incumbents
+    final_until: Callable[[], int | None]
+    usage_windows: Callable[[], UsageWindows]
+    past: Callable[[], Past]
 
 
 def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
@@ -44,9 +51,15 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     decoded[decode.INVALID] | "WriteInvalid" >> WriteToClickHouse("invalid", parts.outlet)
 
     keyed = decoded.samples | "ShardSamples" >> ShardSamples(config.job.shards)
+    rules = UsageRules.of(config.usage, config.job.lateness)
     normal = keyed | "NormalizeSamples" >> NormalizeSamples(
-        config.job.shards, parts.sieve, parts.incumbents
+        config.job.shards, rules, parts.sieve, parts.incumbents, parts.final_until
     )
     normal[normalize.SETTLED] | "WriteSettled" >> WriteSettled(parts.outlet)
+    normal[normalize.LATE] | "WriteLate" >> WriteToClickHouse("late", parts.outlet)
     normal.samples | "WriteSamples" >> WriteToClickHouse("samples", parts.outlet)
-    # Here `normal.samples` goes on: WindowUsage, MatchAlarms, EvaluateAlarms.
+
+    usage = normal.samples | "WindowUsage" >> WindowUsage(
+        config.job.shards, parts.usage_windows, parts.past
+    )
+    usage | "WriteUsage" >> WriteUsage(parts.outlet)

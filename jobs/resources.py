@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from jobs import feeds
 from jobs.pipeline import Parts
 from metering.config import Config
@@ -16,16 +18,21 @@ from metering.conflicts import Stored
 from metering.draft import Draft
 from metering.elements import Payloads
 from metering.repeats import Sieve
+from metering.usage.again import Past
+from metering.usage.rules import UsageRules
+from metering.usage.windows import UsageWindows
 from sinks.clickhouse import Outlet
 from sinks.latest import LatestWriter
 from sinks.writer import Writer
 from sources.hub import Hub
 from sources.spool import SpoolFeed, SpoolSettings
 from store.client import Store
+from store.history import history
 from store.incumbents import incumbents
 from store.latest import catch_up_latest
 from store.migrate import migrate
 from store.recall import recalled_sieve
+from store.usage import recalled_windows, stored_final_until, stored_usage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +79,9 @@ def parts(config: Config) -> Parts:
         outlet=functools.partial(_outlet, config),
         sieve=functools.partial(_sieve, config),
         incumbents=functools.partial(_incumbents, config),
+        final_until=functools.partial(_final_until, config),
+        usage_windows=functools.partial(_usage_windows, config),
+        past=functools.partial(_past, config),
     )
 
 
@@ -111,6 +121,31 @@ def _sieve(config: Config) -> Sieve:
     held = resources(config)
     job = config.job
     return recalled_sieve(held.store, job.remembered_ids, job.lateness, int(time.time()))
+
+
+def _final_until(config: Config) -> int | None:
+    return stored_final_until(resources(config).store)
+
+
+def _usage_windows(config: Config) -> UsageWindows:
+    rules = UsageRules.of(config.usage, config.job.lateness)
+    return recalled_windows(resources(config).store, rules)
+
+
+def _past(config: Config) -> Past:
+    return Past(functools.partial(_samples_since, config), functools.partial(_usage_since, config))
+
+
+def _samples_since(config: Config, since: pa.Table) -> pa.Table:
+    held = resources(config)
+    held.writer.flush()  # what came before is asked about too
+    return history(held.store, since)
+
+
+def _usage_since(config: Config, since: pa.Table) -> pa.Table:
+    held = resources(config)
+    held.writer.flush()
+    return stored_usage(held.store, since)
 
 
 def _incumbents(config: Config, drafts: Sequence[Draft], contested: Sequence[str]) -> list[Stored]:

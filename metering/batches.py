@@ -15,7 +15,7 @@ from metering.definitions.events import Event
 from metering.draft import Draft
 from metering.identity import content_id
 from metering.refusal import RefusedError
-from metering.schema import EVENTS, INVALID, REVISIONS, SAMPLES
+from metering.schema import EVENTS, INVALID, REVISIONS, SAMPLES, TOUCHED
 
 
 def sample_table(drafts: list[Draft], recorded_at: int) -> pa.Table:
@@ -59,6 +59,17 @@ def drafts_of(samples: pa.Table) -> list[tuple[Draft, int]]:
     return [(Draft(*row[:-1]), row[-1]) for row in zip(*columns, arrived, strict=True)]
 
 
+def touched_by(drafts: list[Draft]) -> pa.Table:
+    """Return the series (TOUCHED) of these samples, each with its oldest."""
+    oldest: dict[tuple[str, str], int] = {}
+    for draft in drafts:
+        series = (draft.meter, draft.resource_id)
+        oldest[series] = min(draft.timestamp, oldest.get(series, draft.timestamp))
+    columns = [*zip(*oldest, strict=True)] or [(), ()]
+    moments = pa.array(oldest.values(), pa.int64()).cast(TOUCHED.field("timestamp").type)
+    return pa.table([*map(pa.array, columns), moments], names=TOUCHED.names).cast(TOUCHED)
+
+
 def revision_table(rows: list[Stored]) -> pa.Table:
     """Return what a settled conflict writes as a table (REVISIONS)."""
     table = sample_table([row.draft for row in rows], 0)
@@ -69,6 +80,7 @@ def revision_table(rows: list[Stored]) -> pa.Table:
         "variant": [row.variant for row in rows],
         "version": [row.version for row in rows],
         "is_deleted": [int(not row.counts) for row in rows],
+        "late": [row.late for row in rows],
     }
     for name, values in extra.items():
         field = REVISIONS.field(name)

@@ -141,6 +141,38 @@ class Job(_Section):
     )
 
 
+class Usage(_Section):
+    """Usage windows: what samples amount to in each hour and day."""
+
+    periods: list[Annotated[int, Field(ge=60, le=30 * 86_400)]] = Field(
+        [3600, 86_400],
+        min_length=1,
+        description="seconds; lengths of the windows, shortest first, each a multiple of the shortest",
+    )
+    max_gap: float = Field(
+        3900.0, gt=0, description="seconds a value counts beyond its sample at the most"
+    )
+    max_gap_by_meter: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="seconds, by meter or pattern; the first that matches wins",
+    )
+    segments: dict[str, list[str]] = Field(
+        {"flavor": ["flavor.name", "flavor_name", "instance_type"]},
+        description="metadata that splits usage: a name, and the keys it is read from, the first there wins",
+    )
+    ends: list[str] = Field(
+        ["*.delete.end"],
+        description="patterns of event types that end a resource: no value is held beyond such a sample",
+    )
+
+    @pydantic.field_validator("periods")
+    @classmethod
+    def _multiples(cls, periods: list[int]) -> list[int]:
+        if sorted(set(periods)) != periods or any(period % periods[0] for period in periods):
+            raise ValueError("must be shortest first, each a multiple of the shortest")
+        return periods
+
+
 class Decode(_Section):
     """From payloads to samples and events."""
 
@@ -208,5 +240,6 @@ class Config(_Section):
         description="what to read from besides the spool: a list of {type, name, ...}; see docs/configuration.md",
     )
     job: Job = Field(Job(), description="the stream")
+    usage: Usage = Field(Usage(), description="usage windows")
     decode: Decode = Field(Decode(), description="from payloads to samples and events")
     alarms: Alarms = Field(Alarms(), description="alarms")

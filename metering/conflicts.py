@@ -15,6 +15,7 @@ from typing import Final
 import xxhash
 
 from metering.draft import Draft
+from metering.identity import variant
 
 Name = tuple[object, ...]
 
@@ -25,13 +26,17 @@ _LABELS: Final = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stored:
-    """A sample in the store: where it stands (variant), since when (version), and if it counts."""
+    """A sample in the store: where it stands (variant), since when (version), and if it counts.
+
+    `late` is 0 in time, 1 once its window was final when it came, 2 once that was restated.
+    """
 
     draft: Draft
     recorded_at: int  # s
     variant: int
     version: int
     counts: bool
+    late: int = 0
 
 
 @dataclasses.dataclass(slots=True)
@@ -139,7 +144,7 @@ def _place(draft: Draft) -> Name:
 
 
 def _usual_variant(draft: Draft) -> int:
-    return xxhash.xxh32_intdigest(draft.message_id.encode()) if draft.type == "delta" else 0
+    return variant(draft.message_id) if draft.type == "delta" else 0
 
 
 def _own_variant(draft: Draft) -> int:

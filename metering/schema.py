@@ -38,6 +38,7 @@ REVISIONS: Final = (
     SAMPLES.append(pa.field("variant", pa.uint32(), nullable=False))
     .append(pa.field("version", pa.uint32(), nullable=False))
     .append(pa.field("is_deleted", pa.uint8(), nullable=False))
+    .append(pa.field("late", pa.uint8(), nullable=False))
 )
 
 # Series whose stored past changed, and since when (the oldest moment that did).

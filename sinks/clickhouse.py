@@ -7,18 +7,26 @@ Errors: the writer's (sinks.writer); what it failed with fails the next bundle.
 """
 
 import dataclasses
+import typing
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
 
 from metering.batches import together
-from metering.elements import Tick
+from metering.elements import Final, Tick, Touched
 from sinks.latest import LatestWriter
 from sinks.writer import Writer
 from store.client import Store
-from store.rows import insert_events, insert_invalid, insert_revisions, insert_samples
+from store.rows import (
+    insert_events,
+    insert_final,
+    insert_invalid,
+    insert_revisions,
+    insert_samples,
+    insert_usage,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +51,23 @@ def _write_samples(outlet: Outlet, samples: pa.Table) -> None:
     outlet.latest.take(samples)
 
 
+def _write_late(outlet: Outlet, samples: pa.Table) -> None:
+    insert_samples(outlet.store, samples, late=1)
+    outlet.latest.take(samples)
+
+
 def _write_revisions(outlet: Outlet, revisions: pa.Table) -> None:
     outlet.latest.write()  # what waits there may be overruled now
     insert_revisions(outlet.store, revisions)
 
 
-_WRITERS: Final[dict[str, Callable[[Outlet, pa.Table], None]]] = {
+_WRITERS: typing.Final[dict[str, Callable[[Outlet, pa.Table], None]]] = {
     "samples": _write_samples,
+    "late": _write_late,
     "revisions": _write_revisions,
     "events": lambda outlet, events: insert_events(outlet.store, events),
     "invalid": lambda outlet, invalid: insert_invalid(outlet.store, invalid),
+    "usage": lambda outlet, usage: insert_usage(outlet.store, usage),
 }
 
 
@@ -69,7 +84,7 @@ class _WriteFn(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[None]:
         table = element[1] if isinstance(element, tuple) else element
-        if not isinstance(table, Tick):
+        if not isinstance(table, Tick | Touched):
             self._tables.append(table)
         return iter(())
 
@@ -79,7 +94,7 @@ class _WriteFn(beam.DoFn):
 
 @dataclasses.dataclass
 class WriteToClickHouse(beam.PTransform):
-    """PCollection[table | (shard, table | Tick)] -> nothing; `table` names the rows (_WRITERS)."""
+    """PCollection[table | (shard, table | Touched | Tick)] -> nothing; `table` names the rows (_WRITERS)."""
 
     table: str
     outlet: Callable[[], Outlet]
@@ -122,3 +137,37 @@ class WriteSettled(beam.PTransform):
     def expand(self, settled: beam.PCollection) -> beam.PCollection:
         """Write at the end of each bundle, in order."""
         return settled | "Write" >> beam.ParDo(_WriteSettledFn(self.outlet))
+
+
+class _WriteUsageFn(beam.DoFn):
+    def __init__(self, outlet: Callable[[], Outlet]) -> None:
+        self._make_outlet = outlet
+
+    def setup(self) -> None:
+        self._outlet = self._make_outlet()
+
+    def process(self, element: pa.Table | Final) -> Iterator[None]:
+        if isinstance(element, Final):
+            store = self._outlet.store
+            self._outlet.writer.write(
+                lambda: insert_final(
+                    store, element.shards, element.shard, element.until, element.at
+                )
+            )
+        else:
+            self._outlet.write("usage", [element])
+        return iter(())
+
+
+@dataclasses.dataclass
+class WriteUsage(beam.PTransform):
+    """PCollection[USAGE | Final] -> nothing.
+
+    Guarantee: in order: what says that windows are final is written after their rows.
+    """
+
+    outlet: Callable[[], Outlet]
+
+    def expand(self, usage: beam.PCollection) -> beam.PCollection:
+        """Write as they come."""
+        return usage | "Write" >> beam.ParDo(_WriteUsageFn(self.outlet))

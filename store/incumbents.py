@@ -14,7 +14,7 @@ _REMEMBERED: Final = 86_400  # s; how long the store keeps message ids
 _COLUMNS: Final = (
     "meter, type, unit, volume, project_id, user_id, resource_id,"
     " toUnixTimestamp64Milli(timestamp) AS ms, metadata, source, message_id,"
-    " toUnixTimestamp(recorded_at) AS arrived, variant, version, is_deleted"
+    " toUnixTimestamp(recorded_at) AS arrived, variant, version, is_deleted, late"
 )
 _Moment = tuple[str, str, int]  # meter, resource, ms; whatever the project
 _Place = tuple[_Moment, str, int]  # moment, project, variant
@@ -77,9 +77,9 @@ def _rows(store: Store, where: str, parameters: dict[str, Any]) -> Iterator[Stor
         draft = Draft(
             meter, kind, unit, volume, project, user, resource, ms, metadata, source, name
         )
-        recorded_at, variant, version, is_deleted = rest
+        recorded_at, variant, version, is_deleted, late = rest
         newest[_place(draft, variant)] = Stored(
-            draft, recorded_at, variant, version, not is_deleted
+            draft, recorded_at, variant, version, not is_deleted, late
         )
     return iter(newest.values())
 

@@ -22,13 +22,13 @@ SAMPLE_COLUMNS: Final = ", ".join(
 )
 
 
-def insert_samples(store: Store, samples: pa.Table) -> None:
-    """Write samples that count and that nothing in the store stands against.
+def insert_samples(store: Store, samples: pa.Table, late: int = 0) -> None:
+    """Write samples that count and that nothing in the store stands against; `late` marks them.
 
     Shape: metering.schema.SAMPLES. For conflicts see store.incumbents.
     """
     if samples.num_rows:
-        store.insert("samples", sample_rows(samples))
+        store.insert("samples", sample_rows(samples, late))
 
 
 def sample_rows(samples: pa.Table, late: int = 0) -> pa.Table:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from metering.batches import drafts_of
+from metering.batches import drafts_of, revision_table
 from metering.conflicts import Stored
 from metering.draft import Draft
+from metering.schema import SAMPLES
 from store.rows import sample_rows
 
 Place = tuple[str, str, str, int, int]
@@ -20,11 +21,11 @@ class Shelf:
 
     def write(self, rows: pa.Table) -> None:
         """Take rows (REVISIONS)."""
-        extra = [rows[name].to_pylist() for name in ("variant", "version", "is_deleted")]
-        for (draft, at), variant, version, deleted in zip(drafts_of(rows), *extra, strict=True):
+        extra = [rows[name].to_pylist() for name in ("variant", "version", "is_deleted", "late")]
+        for (draft, at), variant, version, deleted, late in zip(drafts_of(rows), *extra, strict=True):
             place = (draft.meter, draft.project_id, draft.resource_id, draft.timestamp, variant)
             if place not in self.rows or self.rows[place].version <= version:
-                self.rows[place] = Stored(draft, at, variant, version, not deleted)
+                self.rows[place] = Stored(draft, at, variant, version, not deleted, late)
 
     def write_clean(self, samples: pa.Table) -> None:
         """Take samples (SAMPLES)."""
@@ -46,6 +47,24 @@ class Shelf:
                 return found
             moments |= reached
             ids |= named
+
+    def history(self, since: pa.Table) -> pa.Table:
+        """Return what counts of these series (TOUCHED) from a moment on, and the moment before it."""
+        moments = since["timestamp"].cast(pa.int64()).to_pylist()
+        series = zip(since["meter"].to_pylist(), since["resource_id"].to_pylist(), strict=True)
+        found: list[Stored] = []
+        for (meter, resource), moment in zip(series, moments, strict=True):
+            rows = [
+                row
+                for row in self.rows.values()
+                if row.counts and (row.draft.meter, row.draft.resource_id) == (meter, resource)
+            ]
+            earlier = [row.draft.timestamp for row in rows if row.draft.timestamp < moment]
+            first = max(earlier, default=moment)
+            found += [row for row in rows if row.draft.timestamp >= first]
+        found.sort(key=lambda row: (*_moment(row.draft), row.draft.volume, row.draft.message_id))
+        table = revision_table(found).select(SAMPLES.names)
+        return table if found else SAMPLES.empty_table()
 
     def counting(self) -> set[Draft]:
         """Return the samples that count."""

@@ -43,7 +43,7 @@ def test_the_graph_is_one_fused_stage(config: Config) -> None:
     pipeline.build(job, config, resources.parts(config))
     _, stages = fn_runner.FnApiRunner().create_stages(job.to_runner_api())
     # Before the endless source stand only what makes its one element and its restriction.
-    ours = ("DecodePayloads", "ShardSamples", "NormalizeSamples", "Write")
+    ours = ("DecodePayloads", "ShardSamples", "NormalizeSamples", "WindowUsage", "Write")
     by_stage = [
         sorted(
             {
@@ -59,10 +59,13 @@ def test_the_graph_is_one_fused_stage(config: Config) -> None:
             "DecodePayloads",
             "NormalizeSamples",
             "ShardSamples",
+            "WindowUsage",
             "WriteEvents",
             "WriteInvalid",
+            "WriteLate",
             "WriteSamples",
             "WriteSettled",
+            "WriteUsage",
         ]
     ]
 

@@ -12,7 +12,7 @@ from metering.batches import together
 from metering.elements import Final, LeastWatermark, Tick, Touched
 from metering.usage.again import Past, work_out_again
 from metering.usage.table import usage_table
-from metering.usage.windows import NEVER, Told, UsageWindows
+from metering.usage.windows import Told, UsageWindows
 from transforms.counters import count
 from transforms.shard import Keyed
 
@@ -72,9 +72,9 @@ class _UsageFn(beam.DoFn):
         if rows:
             count("usage_rows", rows)
             yield together(tables)
-        until = self._windows.until
+        until = self._windows.final_until
         for shard in self._ticks:
-            if until > NEVER and self._told.get(shard) != until:
+            if until is not None and self._told.get(shard) != until:
                 self._told[shard] = until
                 yield Final(self._shards, shard, until, self._now)
 

@@ -4,6 +4,11 @@ import dataclasses
 import fnmatch
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+from metering.config import Usage
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class UsageRules:
@@ -20,10 +25,29 @@ class UsageRules:
     segments: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     ends: Sequence[str] = ("*.delete.end",)
 
+    @classmethod
+    def of(cls, usage: Usage, lateness: float) -> "UsageRules":
+        """Return what a configuration asks for; lateness in s."""
+        return cls(
+            periods=tuple(period * 1000 for period in usage.periods),
+            lateness=int(lateness * 1000),
+            max_gap=int(usage.max_gap * 1000),
+            max_gap_by_meter={
+                name: int(gap * 1000) for name, gap in usage.max_gap_by_meter.items()
+            },
+            segments=usage.segments,
+            ends=usage.ends,
+        )
+
     @property
     def shortest(self) -> int:
         """The shortest period."""
         return self.periods[0]
+
+    @property
+    def longest_gap(self) -> int:
+        """The longest that a value of any meter counts beyond its sample."""
+        return max(self.max_gap, *self.max_gap_by_meter.values(), 0)
 
     def gap_of(self, meter: str) -> int:
         """Return how long a value of this meter counts beyond its sample; the first pattern wins."""
@@ -35,6 +59,13 @@ class UsageRules:
     def ends_resource(self, event_type: str) -> bool:
         """Return whether nothing is held beyond a sample of this event type."""
         return any(fnmatch.fnmatchcase(event_type, pattern) for pattern in self.ends)
+
+    def late(self, at: npt.NDArray[np.int64], until: int | None) -> npt.NDArray[np.bool_]:
+        """Return which times (ms) lie in windows that are final."""
+        if until is None:
+            return np.zeros(len(at), np.bool_)
+        is_late: npt.NDArray[np.bool_] = (at // self.shortest + 1) * self.shortest <= until
+        return is_late
 
     def final_until(self, watermark: int | None) -> int | None:
         """Return up to when every window of the shortest period is final, None for none."""

@@ -66,6 +66,11 @@ class UsageWindows:
         self._final = self.until  # ms; up to when windows may become final
         self._sweep = 0  # the next series whose windows do
 
+    @property
+    def final_until(self) -> int | None:
+        """Up to when (ms) windows are final; None where none is."""
+        return None if self.until == NEVER else self.until
+
     def know(self, meters: pa.Array, resources: pa.Array) -> None:
         """Take series that the store has; each is worked out again when a sample of it comes."""
         keys = series_keys(hashed(meters), hashed(resources))

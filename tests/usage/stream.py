@@ -13,7 +13,7 @@ from metering.schema import TOUCHED, USAGE
 from metering.usage.again import Past, work_out_again
 from metering.usage.rules import UsageRules
 from metering.usage.table import usage_table
-from metering.usage.windows import NEVER, Told, UsageWindows
+from metering.usage.windows import Told, UsageWindows
 from tests.usage.histories import Arrival, Batch, Script, Tick
 from tests.usage.oracle import Row, Settings
 
@@ -90,7 +90,7 @@ class Stream:
         if tick.watermark is not None:
             self.watermark = max(tick.watermark, self.watermark or tick.watermark)
         self._tell(list(self.windows.tick(self.now, self.watermark)), self.now)
-        self.until = self.windows.until if self.windows.until > NEVER else None
+        self.until = self.windows.final_until
 
     def _tell(self, told: list[Told], version: int) -> None:
         for row in usage_table(self.windows, told, version).to_pylist():
