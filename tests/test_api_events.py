@@ -193,7 +193,9 @@ def test_the_root_lists_the_versions() -> None:
 @pytest.mark.parametrize("path", ["/v2/capabilities", "/v2/capabilities/"])
 def test_capabilities_are_flat(path: str) -> None:
     found = bare_client().get(path).get_json()
-    assert set(found) == {"api", "storage", "event_storage"}
+    assert set(found) == {"api", "storage", "event_storage", "alarm_storage"}
+    assert found["api"]["alarms:history:query:complex"] is True
     assert found["api"]["statistics:aggregation:selectable:cardinality"] is True
     assert found["api"]["samples:query:complex"] is True
-    assert found["storage"] == found["event_storage"] == {"storage:production_ready": True}
+    ready = {"storage:production_ready": True}
+    assert found["storage"] == found["event_storage"] == found["alarm_storage"] == ready

@@ -1,57 +1,50 @@
 """Samples by a complex query: POST /v2/query/samples."""
 
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from store.queries.predicate import AllOf, Compare
 from store.queries.samples import SampleQuery
 from webapi import shapes
-from webapi.complex_query import filter_from, order_from
-from webapi.errors import RequestError, invalid_input
-from webapi.fields import bounded_limit, check_arguments
+from webapi.complex_query import Vocabulary, complex_query
+from webapi.fields import check_arguments
 from webapi.scope import current_scope
 from webapi.services import fetch, services
 
 bp: Final = Blueprint("query_samples", __name__, url_prefix="/v2/query")
 
-_ATTRIBUTES: Final = frozenset({"filter", "orderby", "limit"})
+_SAMPLES: Final = Vocabulary(
+    "samples",
+    owner="project_id",
+    texts={
+        "meter": "meter",
+        "counter_name": "meter",
+        "type": "type",
+        "counter_type": "type",
+        "unit": "unit",
+        "counter_unit": "unit",
+        "user": "user_id",
+        "user_id": "user_id",
+        "project": "project_id",
+        "project_id": "project_id",
+        "resource": "resource_id",
+        "resource_id": "resource_id",
+        "source": "source",
+        "message_id": "message_id",
+    },
+    numbers={"volume": "volume", "counter_volume": "volume"},
+    times={"timestamp": "timestamp", "recorded_at": "recorded_at"},
+    metadata=True,
+    messages=True,
+)
 
 
 @bp.post("/samples")
 def query_samples() -> ResponseReturnValue:
     """Samples that a filter takes, in an order. 400: a filter, order or limit that is none."""
     check_arguments(request.args, frozenset())
-    scope = current_scope()
-    body = _body()
-    own = [] if scope.admin else [Compare("project_id", "eq", scope.only_project or "")]
-    where = AllOf([*own, filter_from(body.get("filter"), scope)])
-    order = order_from(body.get("orderby"))
-    limit = _limit(body.get("limit"))
-    query = SampleQuery(where, limit, order) if order else SampleQuery(where, limit)
+    asked = complex_query(current_scope(), _SAMPLES, services().config.api.default_limit)
+    plain = SampleQuery(asked.where, asked.limit)
+    query = SampleQuery(asked.where, asked.limit, asked.order) if asked.order else plain
     return [shapes.sample(row) for row in fetch(query)]
-
-
-def _body() -> dict[str, Any]:
-    try:
-        body = orjson.loads(request.get_data() or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise RequestError(f"The body is no JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise RequestError("The body must be an object with filter, orderby and limit")
-    for name in body:
-        if name not in _ATTRIBUTES:
-            raise RequestError(f"Unknown attribute: {name}")
-    return body
-
-
-def _limit(value: Any) -> int:
-    if value is None:
-        return services().config.api.default_limit
-    if isinstance(value, str) and len(value) <= 20 and value.strip().lstrip("-").isdecimal():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise invalid_input("limit", value, "unable to convert to int")
-    return bounded_limit(value)

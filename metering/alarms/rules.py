@@ -106,8 +106,8 @@ def rule_from(kind: str, found: Any) -> Rule:
     return _RULES[kind](found)
 
 
-def _event_rule(found: Any) -> EventRule:
-    reading = Reading("event_rule", found)
+def _event_rule(found: Any, name: str = "event_rule") -> EventRule:
+    reading = Reading(name, found)
     reading.only(("event_type", "query"))
     query = conditions_from(reading.entries("query"))
     for one in query:
@@ -155,7 +155,7 @@ def _absence_rule(found: Any) -> AbsenceRule:
         return AbsenceRule(within, reading.name_text("meter_name"), None, query)
     for one in query:
         _check_event_condition(one)
-    second = _event_rule(reading.value("followed_by"))
+    second = _event_rule(reading.value("followed_by"), "followed_by")
     return AbsenceRule(
         within, None, reading.name_text("event_type"), query, second, reading.texts("same")
     )
