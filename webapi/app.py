@@ -11,10 +11,16 @@ from werkzeug.routing import BaseConverter
 
 from metering.config import Config
 from store.client import Store
+from webapi.alarming import Alarming
 from webapi.errors import RequestError, answer_errors
 from webapi.services import EXTENSION, Services, Spool
 
 _BLUEPRINTS: Final = (
+    "alarm_history",
+    "alarm_metrics",
+    "alarm_state",
+    "alarm_trials",
+    "alarms",
     "capabilities",
     "cloudevents",
     "events",
@@ -22,7 +28,9 @@ _BLUEPRINTS: Final = (
     "meters",
     "openapi",
     "payloads",
+    "query_alarms",
     "query_samples",
+    "quotas",
     "resources",
     "samples",
     "status",
@@ -49,7 +57,11 @@ class _Json(JSONProvider):
 
 
 def create_app(
-    config: Config, store: Store, spool: Spool, status: Callable[[], dict[str, Any]]
+    config: Config,
+    store: Store,
+    spool: Spool,
+    status: Callable[[], dict[str, Any]],
+    alarming: Alarming | None = None,
 ) -> Flask:
     """Return the application over this store, with pushes into this spool."""
     app = Flask("webapi", static_folder=None)
@@ -58,7 +70,9 @@ def create_app(
     app.url_map.merge_slashes = False  # a resource's id may hold any character
     app.url_map.converters["any_text"] = _AnyText
     app.config["MAX_CONTENT_LENGTH"] = config.api.max_body
-    app.extensions[EXTENSION] = Services(config, store, spool, status)
+    app.extensions[EXTENSION] = Services(
+        config, store, spool, status, alarming=alarming or Alarming()
+    )
     answer_errors(app)
     app.before_request(_negotiate)
     for name in _BLUEPRINTS:

@@ -1,6 +1,6 @@
 """What there is: the versions of the API, and what this one can be asked for.
 
-Source: Ceilometer's v2 API: capabilities are flattened to `meters:query:simple` and the like.
+Source: Ceilometer's v2 API and Aodh's: capabilities are flattened to `meters:query:simple` and the like.
 """
 
 from typing import Any, Final
@@ -25,6 +25,10 @@ _API: Final[dict[str, Any]] = {
         },
     },
     "events": {"query": {"simple": True}},
+    "alarms": {
+        "query": {"simple": True, "complex": True},
+        "history": {"query": {"simple": True, "complex": True}},
+    },
 }
 _STORAGE: Final = {"storage": {"production_ready": True}}
 
@@ -48,6 +52,7 @@ def get_capabilities() -> ResponseReturnValue:
         "api": _flattened(_API),
         "storage": _flattened(_STORAGE),
         "event_storage": _flattened(_STORAGE),
+        "alarm_storage": _flattened(_STORAGE),
     }
 
 

@@ -1,8 +1,9 @@
 """The one place where a failure becomes an answer, in the shape that Ceilometer's clients read.
 
 Shape: {"error_message": {"faultstring", "faultcode", "debuginfo"}} with the status of the failure.
-Errors: RequestError is the caller's fault; a query over its bound is 400; a store or spool that is
-    away or full is 503; what is unforeseen is 500, logged with its traceback.
+Errors: RequestError and DefinitionError are the caller's fault; a query over its bound is 400; a
+    store, spool or Keystone that is away or full is 503; what is unforeseen is 500, logged with its
+    traceback.
 """
 
 import logging
@@ -11,6 +12,8 @@ from typing import Any
 from flask import Flask, Response, json
 from werkzeug.exceptions import HTTPException
 
+from metering.alarms.faults import DefinitionError
+from metering.alarms.trusts import TrustsError
 from sources.spool import SpoolError
 from store.client import StoreAwayError
 from store.queries.run import PatternError, QueryBoundError
@@ -52,10 +55,12 @@ def not_authorized(name: str, aspect: str = "project") -> RequestError:
 def answer_errors(app: Flask) -> None:
     """Make the application answer every failure in this module's shape."""
     app.register_error_handler(RequestError, _requested)
+    app.register_error_handler(DefinitionError, _requested)
     app.register_error_handler(QueryBoundError, _refused)
     app.register_error_handler(PatternError, _refused)
     app.register_error_handler(StoreAwayError, _away)
     app.register_error_handler(SpoolError, _away)
+    app.register_error_handler(TrustsError, _away)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unforeseen)
 
@@ -67,7 +72,7 @@ def fault(faultstring: str, status: int) -> Response:
     return Response(json.dumps({"error_message": body}), status=status, mimetype="application/json")
 
 
-def _requested(error: RequestError) -> Response:
+def _requested(error: RequestError | DefinitionError) -> Response:
     return fault(error.faultstring, error.status)
 
 
@@ -75,7 +80,7 @@ def _refused(error: QueryBoundError | PatternError) -> Response:
     return fault(str(error), 400)
 
 
-def _away(error: StoreAwayError | SpoolError) -> Response:
+def _away(error: StoreAwayError | SpoolError | TrustsError) -> Response:
     return fault(str(error), 503)
 
 

@@ -9,6 +9,7 @@ from flask import current_app
 from metering.config import Config
 from store.client import Store
 from store.queries.run import Bounds, Query, run
+from webapi.alarming import Alarming
 
 EXTENSION: Final = "streamgauge"
 
@@ -28,6 +29,7 @@ class Services:
     store: Store
     spool: Spool
     status: Callable[[], dict[str, Any]]
+    alarming: Alarming = Alarming()
 
 
 def services() -> Services:
