@@ -14,9 +14,11 @@ setup(
         "metering",
         "metering.alarms",
         "metering.definitions",
+        "metering.pollsters",
         "metering.usage",
         "sinks",
         "sources",
+        "sources.openstack",
         "store",
         "store.queries",
         "transforms",
@@ -56,6 +58,7 @@ setup(
         "tenacity>=8.3",
         "tzdata>=2024.1",
         "waitress>=3.0",
+        "xmltodict>=0.13",
         "xxhash>=3.4",
     ],
     extras_require={
@@ -82,6 +85,7 @@ setup(
             "pubsub = sources.pubsub:PubSubFeed",
             "files = sources.files:FilesFeed",
             "demo = sources.demo:DemoFeed",
+            "openstack = sources.openstack.feed:OpenStackFeed",
         ],
     },
 )

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any, Final
 
-import orjson
 import xxhash
 
+from sources.agent_message import agent_message
 from sources.fleet_instances import Instance, build_instances, resource
 
 BATCH: Final = 50  # samples a message at the most
@@ -157,17 +157,12 @@ class Fleet:
     def _message(self, batch: int, poll: int) -> bytes:
         meter, instances = self._batches[batch]
         moment = datetime.fromtimestamp(poll * self.interval, timezone.utc).replace(tzinfo=None)
-        message = {
-            "message_id": self._id("message", batch, poll),
-            "publisher_id": "ceilometer.polling",
-            "event_type": "telemetry.polling",
-            "priority": "SAMPLE",
-            "payload": {"samples": [self._sample(meter, each, poll, moment) for each in instances]},
-            "timestamp": moment.isoformat(" ", "microseconds"),
-            "_unique_id": self._id("unique", batch, poll).replace("-", ""),
-        }
-        inner = orjson.dumps(message).decode()
-        return orjson.dumps({"oslo.version": "2.0", "oslo.message": inner})
+        return agent_message(
+            [self._sample(meter, each, poll, moment) for each in instances],
+            "ceilometer.polling",
+            moment.isoformat(" ", "microseconds"),
+            self._id("message", batch, poll),
+        )
 
     def _sample(self, meter: Meter, each: Instance, poll: int, moment: datetime) -> dict[str, Any]:
         time = poll * self.interval

@@ -1,0 +1,1 @@
+"""The openstack feed: samples polled from the APIs of OpenStack clouds."""
