@@ -17,6 +17,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:8777"
 COMMANDS: Final = {
     "run": "cli.run:Run",
     "replay": "cli.replay:Replay",
+    "bridge": "cli.bridge:Bridge",
     "meter list": "cli.meters:ListMeters",
     "sample list": "cli.samples:ListSamples",
     "sample show": "cli.samples:ShowSample",

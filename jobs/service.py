@@ -4,18 +4,18 @@ import dataclasses
 import gc
 import glob
 import logging
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from jobs.embedded import EmbeddedJob
 from jobs.resources import Resources, resources
+from jobs.signals import stopped_by_signals
 from jobs.status import Status
 from metering.config import Config
 from sources.feed import FeedError
@@ -49,7 +49,7 @@ def run(config: Config) -> int:
     """Run the job, the API and the SQL endpoint until SIGINT or SIGTERM; return the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     stop = threading.Event()
-    with _signals(stop), ExitStack() as open_things:
+    with stopped_by_signals(stop), ExitStack() as open_things:
         held, job = _started(config, open_things)
         _collect_less()
         status = Status(held, job, version("streamgauge"))
@@ -82,7 +82,7 @@ def replay(
     names = [field.name for field in dataclasses.fields(ReplayResult)]
     before = {name: counted(name) for name in names}
     stop = threading.Event()
-    with _signals(stop), ExitStack() as open_things:
+    with stopped_by_signals(stop), ExitStack() as open_things:
         held, job = _started(bounded, open_things, to_the_end=True)
         feed = held.hub.feeds["files"]
         while not stop.is_set() and not job.ended.wait(0.2):
@@ -128,23 +128,6 @@ def _collect_less() -> None:
     """Look for garbage seldom: millions of rows come and go that hold no cycles."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` on SIGINT and SIGTERM."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    before = {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tell(config: Config) -> None:

@@ -13,6 +13,7 @@ from store.client import Store
 from store.migrate import migrate
 from tests.servers.pubsub import pstest, pubsub
 from tests.servers.rabbitmq import certificates, rabbitmq, second_rabbitmq
+from tests.soak.sources import source
 
 __all__ = [
     "certificates",
@@ -20,6 +21,7 @@ __all__ = [
     "pubsub",
     "rabbitmq",
     "second_rabbitmq",
+    "source",
 ]  # one of each for the whole run
 
 # How fast a busy machine draws inputs or runs an example says nothing about the code.

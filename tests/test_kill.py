@@ -1,7 +1,7 @@
 """The service against kill -9, SIGTERM, lost brokers, full disks and folders it cannot have.
 
-Each test runs `streamgauge run` as a process of its own over a real RabbitMQ, and compares its
-tables with an oracle of everything that was published (tests.soak).
+Each test runs `streamgauge run` as a process of its own over a real RabbitMQ or Pub/Sub server, and
+compares its tables with an oracle of everything that was published (tests.soak).
 """
 
 import itertools
@@ -19,8 +19,8 @@ from tests.servers.rabbitmq import RabbitServer, wait_until
 from tests.soak.comparison import differences
 from tests.soak.notifications import MAX_PAYLOAD, Message
 from tests.soak.oracle import expected
-from tests.soak.publisher import publish_all, waiting
-from tests.soak.service import DRAIN_SECONDS, QUEUE, Service, service_in
+from tests.soak.service import DRAIN_SECONDS, Service, service_in
+from tests.soak.sources import RabbitSource, Source
 from tests.soak.traffic import traffic
 
 pytestmark = pytest.mark.server
@@ -31,6 +31,7 @@ SEED = int(os.environ.get("STREAMGAUGE_SOAK_SEED", "0")) or random.SystemRandom(
 )
 COUNT = 100_000  # notifications and samples
 BUSY = min(2.0, 40 / max(KILLS, 1))  # s; about what it takes to write what comes between two kills
+NOWHERE = RabbitSource("amqp://guest:guest@127.0.0.1:1/")
 EARLIER = 40 * 60_000  # ms; where the traffic's times begin
 
 
@@ -42,7 +43,7 @@ def broker(second_rabbitmq: RabbitServer) -> RabbitServer:
 
 @pytest.fixture
 def service(tmp_path: Path, broker: RabbitServer) -> Iterator[Service]:
-    with service_in(tmp_path / "service", broker.url) as service:
+    with service_in(tmp_path / "service", RabbitSource(broker.url)) as service:
         yield service
 
 
@@ -59,19 +60,6 @@ def make_traffic(count: int, seed: int = SEED) -> tuple[list[Message], int]:
     return traffic(seed, count, now - EARLIER), now
 
 
-def drain(service: Service) -> None:
-    """Wait until everything published has been stored and acknowledged."""
-
-    def quiet() -> bool:
-        status = service.status()
-        assert status is not None
-        feed = status["feeds"]["rabbitmq"]
-        unread = waiting(service.url, QUEUE)
-        return not (unread or feed["unacknowledged"] or status["queue_bytes"])
-
-    wait_until(quiet, "the queue to be empty and everything acknowledged", DRAIN_SECONDS)
-
-
 def assert_tables_hold(service: Service, messages: Sequence[Message], now: int) -> None:
     """Compare every table with the oracle; the service runs before and after."""
     bodies = [message.body for message in messages]
@@ -79,7 +67,14 @@ def assert_tables_hold(service: Service, messages: Sequence[Message], now: int) 
     assert not found, "\n".join(found)
 
 
-def test_tables_equal_the_oracle_after_kills_at_random_moments(service: Service) -> None:
+def test_tables_equal_the_oracle_after_kills_at_random_moments(
+    source: Source, tmp_path: Path
+) -> None:
+    with service_in(tmp_path / "service", source) as service:
+        hold_through_kills(service)
+
+
+def hold_through_kills(service: Service) -> None:
     messages, now = make_traffic(COUNT)
     rng = random.Random(SEED)
     start(service)
@@ -90,11 +85,11 @@ def test_tables_equal_the_oracle_after_kills_at_random_moments(service: Service)
         service.spawn(element_payloads=rng.choice((3, 30, 300, 5000)))
     print("messages not acknowledged at each kill:", *left)
     assert any(left), "no kill came while anything was under way"
-    publish_all(service.url, messages[cuts[-2] :])
+    service.source.publish(messages[cuts[-2] :])
     wait_until(lambda: service.status() is not None, "the service to answer", DRAIN_SECONDS)
-    drain(service)
+    service.drain()
     assert service.stop() == 0, service.tail()
-    assert waiting(service.url, QUEUE) == 0  # what was unacknowledged would be back
+    assert service.source.waiting() == 0  # what was unacknowledged would be back
     service.start()
     assert_tables_hold(service, messages, now)
     assert service.stop() == 0, service.tail()
@@ -106,17 +101,17 @@ def kill_under_load(service: Service, messages: Sequence[Message], rng: random.R
     Return how many messages come again.
     """
     half = len(messages) // 2
-    publish_all(service.url, messages[:half])
+    service.source.publish(messages[:half])
     early = rng.random() < 0.15
     if not early:
         wait_until(lambda: is_reading(service), "reading to begin", DRAIN_SECONDS)
-    publishing = threading.Thread(target=publish_all, args=(service.url, messages[half:]))
+    publishing = threading.Thread(target=service.source.publish, args=(messages[half:],))
     publishing.start()
     moment = rng.uniform(0, 5 if early else BUSY)
     threading.Event().wait(moment)
     service.kill()
     publishing.join()
-    return waiting(service.url, QUEUE)
+    return service.source.waiting()
 
 
 def is_reading(service: Service) -> bool:
@@ -124,18 +119,21 @@ def is_reading(service: Service) -> bool:
     return status is not None and status["payloads"] > 0
 
 
-def test_sigterm_in_the_middle_loses_nothing_and_a_new_start_goes_on(service: Service) -> None:
+def test_sigterm_in_the_middle_loses_nothing_and_a_new_start_goes_on(
+    source: Source, tmp_path: Path
+) -> None:
     messages, now = make_traffic(8000)
     third = len(messages) // 3
-    start(service, element_payloads=10)
-    for part in (messages[:third], messages[third : 2 * third]):
-        publish_all(service.url, part)
+    with service_in(tmp_path / "service", source) as service:
+        start(service, element_payloads=10)
+        for part in (messages[:third], messages[third : 2 * third]):
+            source.publish(part)
+            assert service.stop() == 0, service.tail()
+            service.start(element_payloads=10)
+        source.publish(messages[2 * third :])
+        service.drain()
+        assert_tables_hold(service, messages, now)
         assert service.stop() == 0, service.tail()
-        service.start(element_payloads=10)
-    publish_all(service.url, messages[2 * third :])
-    drain(service)
-    assert_tables_hold(service, messages, now)
-    assert service.stop() == 0, service.tail()
 
 
 def test_a_second_process_on_the_same_folder_is_refused_and_the_first_goes_on(
@@ -149,14 +147,14 @@ def test_a_second_process_on_the_same_folder_is_refused_and_the_first_goes_on(
         f"database.path {service.database} is in use by another process; stop that one first,"
         " or set another database.path"
     ]
-    publish_all(service.url, messages)
-    drain(service)
+    service.source.publish(messages)
+    service.drain()
     assert_tables_hold(service, messages, now)
 
 
 def test_a_folder_that_cannot_be_had_is_named_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with service_in(tmp_path / "service", "amqp://guest:guest@127.0.0.1:1/") as service:
+    with service_in(tmp_path / "service", NOWHERE) as service:
         service.database = tmp_path / "file" / "db"
         refused = service.run()
     assert refused.returncode == 1
@@ -167,7 +165,7 @@ def test_a_folder_that_cannot_be_had_is_named_with_the_remedy(tmp_path: Path) ->
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="acting as another user needs root: run as root")
 def test_a_folder_of_another_user_is_named_with_the_remedy(tmp_path: Path) -> None:
-    with service_in(tmp_path / "service", "amqp://guest:guest@127.0.0.1:1/") as service:
+    with service_in(tmp_path / "service", NOWHERE) as service:
         assert service.database is not None
         service.database.mkdir(mode=0o700)
         # Root without its right to pass over modes, in a folder of somebody else's.
@@ -192,8 +190,8 @@ def test_a_broker_that_is_away_at_the_start_is_told_and_joined_when_it_comes(
     assert str(broker.port) in status["last_error"]
     broker.start()
     wait_until(lambda: service.feed()["connected"], "the feed to connect")
-    publish_all(service.url, messages)
-    drain(service)
+    service.source.publish(messages)
+    service.drain()
     assert_tables_hold(service, messages, now)
     assert service.feed()["last_error"] is None
 
@@ -223,17 +221,17 @@ def test_a_full_disk_is_told_and_nothing_is_lost_once_it_has_room(
 ) -> None:
     messages, now = make_traffic(6000)
     half = len(messages) // 2
-    with service_in(tmp_path / "service", broker.url, small_disk / "db") as service:
+    with service_in(tmp_path / "service", RabbitSource(broker.url), small_disk / "db") as service:
         start(service)
-        publish_all(service.url, messages[:half])
-        drain(service)
+        service.source.publish(messages[:half])
+        service.drain()
         fill(small_disk / "ballast")
-        publish_all(service.url, messages[half:])
+        service.source.publish(messages[half:])
         wait_until(lambda: "is full" in (last_error(service) or ""), "the full disk to be told")
         assert "free some space" in (last_error(service) or "")
-        assert service.feed()["unacknowledged"] or waiting(service.url, QUEUE)
+        assert service.feed()["unacknowledged"] or service.source.waiting()
         subprocess.run(["mount", "-o", "remount,size=512m", small_disk], check=True)
-        drain(service)
+        service.drain()
         assert last_error(service) is None
         assert_tables_hold(service, messages, now)
         assert service.stop() == 0, service.tail()

@@ -15,13 +15,12 @@ import yaml
 
 from tests.servers.rabbitmq import free_port, wait_until
 from tests.soak.notifications import MAX_PAYLOAD
+from tests.soak.sources import Source
 
 PROGRAM: Final = Path(sys.executable).with_name("streamgauge")
-EXCHANGES: Final = ["ceilometer", "nova", "glance", "cinder", "neutron", "keystone"]
 PASSWORD: Final = "only-in-tests"
 START_SECONDS: Final = 60.0
 DRAIN_SECONDS: Final = 120.0
-QUEUE: Final = "soak.notifications"
 
 
 @dataclasses.dataclass
@@ -29,8 +28,9 @@ class Service:
     """`streamgauge run` in a folder of its own; started as often as one likes, never twice at once."""
 
     folder: Path
-    url: str  # of the broker
+    source: Source
     database: Path | None = None
+    server: dict[str, Any] | None = None  # the setting `database`, where it is no folder
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -40,21 +40,12 @@ class Service:
 
     def configure(self, **job: Any) -> Path:
         """Write the configuration file and return its path."""
-        feed = {
-            "type": "rabbitmq",
-            "urls": [self.url],
-            "exchanges": EXCHANGES,
-            "topics": ["notifications"],
-            "queue": "soak",
-            "backoff_min": 0.1,
-            "backoff_max": 0.5,
-        }
         config = {
-            "database": {"path": str(self.database)},
+            "database": self.server or {"path": str(self.database)},
             "api": {"listen": f"127.0.0.1:{self.api}"},
-            "sql": {"listen": f"127.0.0.1:{self.sql}", "password": PASSWORD},
+            "sql": {} if self.server else {"listen": f"127.0.0.1:{self.sql}", "password": PASSWORD},
             "spool": {"path": str(self.folder / "spool")},
-            "feeds": [feed],
+            "feeds": [self.source.feed()],
             "job": job,
             "decode": {"max_payload_bytes": MAX_PAYLOAD},
         }
@@ -125,7 +116,7 @@ class Service:
         """Run another one on the same database folder, other ports and spool, to its end."""
         beside = self.folder / "beside"
         beside.mkdir()
-        return Service(beside, self.url, self.database).run()
+        return Service(beside, self.source, self.database).run()
 
     def status(self) -> dict[str, Any] | None:
         """Return what GET /v1/status says; None while it is not served."""
@@ -142,11 +133,29 @@ class Service:
             return status
 
     def feed(self) -> dict[str, Any]:
-        """Return the broker's feed's part of the status."""
+        """Return the source's feed's part of the status."""
         status = self.status()
         assert status is not None
-        part: dict[str, Any] = status["feeds"]["rabbitmq"]
+        part: dict[str, Any] = status["feeds"][self.source.kind]
         return part
+
+    def drain(self) -> None:
+        """Wait until everything published has been stored and acknowledged."""
+
+        def quiet() -> bool:
+            status = self.status()
+            assert status is not None
+            unacknowledged = status["feeds"][self.source.kind]["unacknowledged"]
+            return not (self.source.waiting() or unacknowledged or status["queue_bytes"])
+
+        wait_until(quiet, "the source to be empty and everything acknowledged", DRAIN_SECONDS)
+
+    def resident(self) -> int:
+        """Return the bytes of memory that it holds."""
+        assert self.process is not None
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        (held,) = (line for line in lines if line.startswith("VmRSS:"))
+        return int(held.split()[1]) * 1024
 
     def tail(self) -> str:
         """Return the end of its output."""
@@ -165,10 +174,15 @@ class Service:
 
 
 @contextlib.contextmanager
-def service_in(folder: Path, url: str, database: Path | None = None) -> Iterator[Service]:
+def service_in(
+    folder: Path,
+    source: Source,
+    database: Path | None = None,
+    server: dict[str, Any] | None = None,
+) -> Iterator[Service]:
     """Give a service that is not started yet; nothing of it runs afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
-    service = Service(folder, url, database)
+    service = Service(folder, source, database, server)
     try:
         yield service
     finally:
