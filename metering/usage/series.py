@@ -67,15 +67,9 @@ class SeriesTable:
         values: npt.NDArray[Any] = self._rows[name][: len(self._index)]
         return values
 
-    def lasts(self, numbers: I64) -> npt.NDArray[Any]:
-        """Return the last sample of each (NUMBERED)."""
-        rows = self._rows[numbers]
-        lasts = np.empty(len(numbers), NUMBERED)
-        lasts["key"] = self._index.keys[numbers]
-        for name in ("at", "volume", "kind", "owner", "resource"):
-            lasts[name] = rows[name]
-        lasts["ended"] = (rows["flags"] & ENDED) != 0
-        return lasts
+    def some(self, numbers: I64) -> "SomeSeries":
+        """Return what is remembered of these series now."""
+        return SomeSeries(self._periods, numbers, self._rows[numbers])
 
     def set_lasts(self, numbers: I64, lasts: npt.NDArray[Any]) -> None:
         """Set the last sample of each; they are neither stale nor empty then."""
@@ -92,20 +86,6 @@ class SeriesTable:
         """Set a flag."""
         self._rows["flags"][numbers] |= flag
 
-    def held(self, numbers: I64, nth: int) -> npt.NDArray[Any]:
-        """Return what the nth period's window of each series' last sample holds (ROW)."""
-        rows, period = self._rows[numbers], self._periods[nth]
-        found, kept = np.zeros(len(numbers), ROW), rows[f"held{nth}"]
-        found["series"], found["kind"], found["owner"] = numbers, rows["kind"], rows["owner"]
-        found["window"] = rows["at"] // period * period
-        for name in _SAME:
-            found[name] = kept[name]
-        some = kept["count"] > 0
-        found["first_at"] = np.where(some, found["window"] + kept["first_at"], -1)
-        found["last_at"], found["last"] = np.where(some, rows["at"], -1), rows["volume"]
-        found["min"][~some], found["max"][~some] = np.inf, -np.inf
-        return found
-
     def set_held(self, rows: npt.NDArray[Any], nth: int) -> None:
         """Set what the nth period's window holds, of the series that the rows (ROW) name."""
         kept = np.zeros(len(rows), _HELD)
@@ -121,3 +101,40 @@ class SeriesTable:
     def nbytes(self) -> int:
         """Return the bytes it holds."""
         return self._index.nbytes() + self._rows.nbytes
+
+
+class SomeSeries:
+    """What is remembered of some series: read at once, as a row of each is a cache line or three."""
+
+    def __init__(self, periods: tuple[int, ...], numbers: I64, rows: npt.NDArray[Any]) -> None:
+        self._periods, self.numbers, self._rows = periods, numbers, rows
+
+    def __getitem__(self, mask: npt.NDArray[np.bool_]) -> "SomeSeries":
+        return SomeSeries(self._periods, self.numbers[mask], self._rows[mask])
+
+    def has(self, flags: int) -> npt.NDArray[np.bool_]:
+        """Return which have one of the flags."""
+        found: npt.NDArray[np.bool_] = (self._rows["flags"] & flags) != 0
+        return found
+
+    def lasts(self) -> npt.NDArray[Any]:
+        """Return the last sample of each (NUMBERED, without its key)."""
+        lasts = np.empty(len(self.numbers), NUMBERED)
+        for name in ("at", "volume", "kind", "owner", "resource"):
+            lasts[name] = self._rows[name]
+        lasts["ended"] = self.has(ENDED)
+        return lasts
+
+    def held(self, nth: int) -> npt.NDArray[Any]:
+        """Return what the nth period's window of each series' last sample holds (ROW)."""
+        rows, period = self._rows, self._periods[nth]
+        found, kept = np.zeros(len(rows), ROW), rows[f"held{nth}"]
+        found["series"], found["kind"], found["owner"] = self.numbers, rows["kind"], rows["owner"]
+        found["window"] = rows["at"] // period * period
+        for name in _SAME:
+            found[name] = kept[name]
+        some = kept["count"] > 0
+        found["first_at"] = np.where(some, found["window"] + kept["first_at"], -1)
+        found["last_at"], found["last"] = np.where(some, rows["at"], -1), rows["volume"]
+        found["min"][~some], found["max"][~some] = np.inf, -np.inf
+        return found

@@ -19,9 +19,9 @@ from metering.usage.entries import Intervals, Mask, entries, held
 from metering.usage.fold import added_up, by_series, in_longer
 from metering.usage.labels import I64, NUMBERED, Labels
 from metering.usage.rules import UsageRules
-from metering.usage.series import EMPTY, STALE, SeriesTable
+from metering.usage.series import EMPTY, STALE, SeriesTable, SomeSeries
 
-_EVERY: Final = 10_000  # ms between two rows of an open window
+_EVERY: Final = 10  # s between two rows of an open window
 _FIRST: Final = 1000  # rows of open windows that may be written whatever else is
 _SHARE: Final = 0.25  # rows of open windows to others written: a fifth of all
 _AGAIN: Final = 10_000  # series worked out again at a time
@@ -60,7 +60,7 @@ class UsageWindows:
         self._touched: list[pa.Table] = []
         self._complete: list[Told] = []
         self._dirty = np.zeros(0, np.bool_)  # has samples that are not told
-        self._told = np.zeros(0, np.int64)  # ms; when open windows were told
+        self._told = np.zeros(0, np.uint32)  # s; when open windows were told
         self._cursor = 0
         self._credit = float(_FIRST)  # rows of open windows
         self._final = self.until  # ms; up to when windows may become final
@@ -88,14 +88,18 @@ class UsageWindows:
         rows = self.labels.numbered(samples)
         starts = np.flatnonzero(_starts(rows["key"]))
         numbers, stored = self.numbers(rows["key"][starts])
-        flags = self.series.column("flags")[numbers]
-        moved = _moved(rows, starts, self.series.lasts(numbers), (flags & EMPTY) != 0)
-        postponed = (stored | moved) & ((flags & STALE) == 0)
+        known = self.series.some(numbers)
+        stale = known.has(STALE)
+        postponed = (stored | _moved(rows, starts, known)) & ~stale
         if postponed.any():
             self.touch(self._touching(rows[starts[postponed]]))
-        skipped = postponed | ((flags & STALE) != 0)
         self._credit += len(rows) * _SHARE
-        self._add(rows, starts, numbers, ~skipped)
+        skipped = postponed | stale
+        if skipped.any():
+            rows = rows[~np.repeat(skipped, _lengths(starts, rows))]
+            known = known[~skipped]
+        if len(rows):
+            self._add(rows, known)
 
     def numbers(self, keys: U64) -> tuple[I64, Mask]:
         """Return the number of each series, each once, and which were only in the store so far."""
@@ -169,69 +173,66 @@ class UsageWindows:
 
     def standing(self, numbers: I64, until: int) -> Iterator[Told]:
         """Yield what the last windows of series hold, values held up to a time (ms)."""
-        lasts = self.series.lasts(numbers)
+        known = self.series.some(numbers)
+        lasts = known.lasts()
         types, gaps = self.labels.types(lasts["kind"]), self.labels.gaps(lasts["kind"])
         on = held(lasts, numbers, np.int64(until), types, gaps, self.rules.shortest)
-        hours = added_up(by_series(self.series.held(numbers, 0), on))
+        hours = added_up(by_series(known.held(0), on))
         yield Told(self.rules.shortest, hours, self.until)
         for nth, period in enumerate(self.rules.periods[1:], 1):
-            before = _filled(self.series.held(numbers, nth))
+            before = _filled(known.held(nth))
             yield Told(period, in_longer(by_series(before, hours), period), self.until)
 
-    def _add(self, rows: Rows, starts: I64, numbers: I64, taken: Mask) -> None:
-        """Add the samples (NUMBERED) of those series that are taken."""
-        lengths = np.diff(np.append(starts, len(rows)))
-        rows, numbers, lengths = rows[np.repeat(taken, lengths)], numbers[taken], lengths[taken]
-        if not len(rows):
-            return
-        ends = np.cumsum(lengths)
-        starts = ends - lengths
-        old = self.series.column("flags")[numbers] & EMPTY == 0
+    def _add(self, rows: Rows, known: SomeSeries) -> None:
+        """Add samples (NUMBERED) of these series."""
+        starts = np.flatnonzero(_starts(rows["key"]))
+        ends = np.append(starts[1:], len(rows))
+        old = ~known.has(EMPTY)
         before = np.empty(len(rows), NUMBERED)
         before[1:] = rows[:-1]
-        before[starts] = self.series.lasts(numbers)
+        before[starts] = known.lasts()
         knows = np.ones(len(rows), np.bool_)
         knows[starts] = old
         leads = np.zeros(len(rows), np.bool_)
         leads[starts] = old
         types, gaps = self.labels.types(rows["kind"]), self.labels.gaps(rows["kind"])
         span = Intervals.between(before, rows, knows, types, gaps)
-        lead = self.series.held(numbers[old], 0)
-        every = np.repeat(numbers, lengths)
+        lead = (known if old.all() else known[old]).held(0)
+        every = np.repeat(known.numbers, ends - starts)
         hours = added_up(entries(rows, every, span, lead, leads, types, self.rules.shortest))
         newest = np.append(_starts(hours["series"])[1:], True)
-        self._close(hours[~newest], numbers, rows["at"][ends - 1])
-        self.series.set_lasts(numbers, rows[ends - 1])
+        self._close(hours[~newest], known, rows["at"][ends - 1])
+        self.series.set_lasts(known.numbers, rows[ends - 1])
         self.series.set_held(hours[newest], 0)
-        self.changed(numbers)
+        self.changed(known.numbers)
 
-    def _close(self, closed: Rows, numbers: I64, newest: I64) -> None:
+    def _close(self, closed: Rows, known: SomeSeries, newest: I64) -> None:
         """Tell windows that samples have passed, and add them to those of the longer periods."""
         if not len(closed):
             return
         self.tell(Told(self.rules.shortest, closed, self.until))
-        who = np.unique(closed["series"])
-        order = np.argsort(numbers)
+        passed = np.isin(known.numbers, closed["series"])
+        known, newest = known[passed], newest[passed]
+        order = np.argsort(known.numbers)
         for nth, period in enumerate(self.rules.periods[1:], 1):
-            before = _filled(self.series.held(who, nth))
-            merged = in_longer(by_series(before, closed), period)
-            at = newest[order[np.searchsorted(numbers, merged["series"], sorter=order)]]
+            merged = in_longer(by_series(_filled(known.held(nth)), closed), period)
+            at = newest[order[np.searchsorted(known.numbers, merged["series"], sorter=order)]]
             still = merged["window"] == at // period * period
             self.tell(Told(period, merged[~still], self.until))
-            self.series.clear_held(who, nth)
+            self.series.clear_held(known.numbers, nth)
             self.series.set_held(merged[still], nth)
 
     def _interim(self, now: int, watermark: int) -> Iterator[Told]:
         """Yield rows of open windows that changed, as many as may be, in turn."""
         dirty = np.flatnonzero(self._dirty[: len(self.series)])
         fresh = (self.series.column("flags")[dirty] & (EMPTY | STALE)) == 0
-        due = dirty[fresh & (self._told[dirty] + _EVERY <= now)]
+        due = dirty[fresh & (self._told[dirty].astype(np.int64) + _EVERY <= now // 1000)]
         turn = np.concatenate([due[due >= self._cursor], due[due < self._cursor]])
         some = turn[: max(int(self._credit), 0) // len(self.rules.periods)]
         if not len(some):
             return
         self._cursor = int(some[-1]) + 1
-        self._dirty[some], self._told[some] = False, now
+        self._dirty[some], self._told[some] = False, now // 1000
         for told in self.standing(some, watermark):
             rows = told.rows[told.rows["window"] + told.period > self.until]
             self._credit -= len(rows)
@@ -245,15 +246,20 @@ class UsageWindows:
         return pa.table([meters, resources, stamps], schema=TOUCHED)
 
 
-def _moved(rows: Rows, starts: I64, lasts: Rows, empty: Mask) -> Mask:
+def _moved(rows: Rows, starts: I64, known: SomeSeries) -> Mask:
     """Return which series can't go on as they did: another owner or kind, or an end."""
-    lengths = np.diff(np.append(starts, len(rows)))
+    lasts, empty, lengths = known.lasts(), known.has(EMPTY), _lengths(starts, rows)
     moved = rows["ended"] == 1  # what was told of the value held beyond it is gone
     for name in ("owner", "kind"):
         usual = np.where(empty, rows[name][starts], lasts[name])
         moved |= rows[name] != np.repeat(usual, lengths)
     any_moved: Mask = np.logical_or.reduceat(moved, starts) if len(starts) else moved
     return any_moved
+
+
+def _lengths(starts: I64, rows: Rows) -> I64:
+    """Return how many rows follow each start."""
+    return np.diff(np.append(starts, len(rows)))
 
 
 def _filled(rows: Rows) -> Rows:
