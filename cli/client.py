@@ -32,6 +32,14 @@ class Client:
         """Send JSON and return what the API answers. Raises CommandError."""
         return self._answer("POST", path, json=json)
 
+    def put(self, path: str, json: Any = None) -> Any:
+        """Put JSON there and return what the API answers. Raises CommandError."""
+        return self._answer("PUT", path, json=json)
+
+    def delete(self, path: str) -> None:
+        """Delete what is there. Raises CommandError."""
+        self._answer("DELETE", path)
+
     def post_lines(self, path: str, lines: list[bytes]) -> Any:
         """Send lines of JSON as they are and return what the API answers. Raises CommandError."""
         headers = {"Content-Type": "application/x-ndjson"}
