@@ -5,6 +5,7 @@ The pipeline carries the configuration only; every process that runs a part of i
 
 import dataclasses
 import functools
+import queue
 import threading
 import time
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ from store.usage import recalled_windows, stored_final_until, stored_usage
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """Open feeds and store, and who writes to it."""
+    """Open feeds and store, who writes to it, and the series (TOUCHED) that were restated."""
 
     config: Config
     hub: Hub
@@ -45,6 +46,7 @@ class Resources:
     store: Store
     writer: Writer
     latest: LatestWriter
+    restated: "queue.SimpleQueue[pa.Table]" = dataclasses.field(default_factory=queue.SimpleQueue)
 
     def close(self) -> None:
         """Close all, and forget them."""
@@ -80,6 +82,7 @@ def parts(config: Config) -> Parts:
         sieve=functools.partial(_sieve, config),
         incumbents=functools.partial(_incumbents, config),
         final_until=functools.partial(_final_until, config),
+        restated=functools.partial(_restated, config),
         usage_windows=functools.partial(_usage_windows, config),
         past=functools.partial(_past, config),
     )
@@ -138,17 +141,20 @@ def _past(config: Config) -> Past:
 
 def _samples_since(config: Config, since: pa.Table) -> pa.Table:
     held = resources(config)
-    held.writer.flush()  # what came before is asked about too
-    return history(held.store, since)
+    return held.writer.ask(lambda: history(held.store, since))
 
 
 def _usage_since(config: Config, since: pa.Table) -> pa.Table:
     held = resources(config)
-    held.writer.flush()
-    return stored_usage(held.store, since)
+    return held.writer.ask(lambda: stored_usage(held.store, since))
+
+
+def _restated(config: Config) -> list[pa.Table]:
+    waiting = resources(config).restated
+    return [waiting.get() for _ in range(waiting.qsize())]
 
 
 def _incumbents(config: Config, drafts: Sequence[Draft], contested: Sequence[str]) -> list[Stored]:
     held = resources(config)
-    held.writer.flush()  # what came before is asked about too
-    return incumbents(held.store, drafts, contested)
+    # What came before is asked about too.
+    return held.writer.ask(lambda: incumbents(held.store, drafts, contested))

@@ -2,14 +2,15 @@
 
 Guarantee: writes happen in order, and what follows a write (an acknowledgement) only after it and all
     before it succeeded. A few bundles at the most wait.
-Errors: a store that is away is tried again with backoff until the process stops. Any other failure
+Errors: a store that is away is tried again with backoff until the process stops, by writes and by the
+    job's questions. Any other failure
     ends everything: nothing behind it is written or acknowledged, and it is raised to the job.
 """
 
 import queue
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import tenacity
 
@@ -19,6 +20,7 @@ from transforms.counters import count
 _WAITING: Final = 8  # writes; a bundle has five at the most
 
 Task = Callable[[], None]
+T = TypeVar("T")
 
 
 class Writer:
@@ -46,6 +48,14 @@ class Writer:
         self._tasks.join()
         self.check()
 
+    def ask(self, question: Callable[[], T]) -> T:
+        """Answer a question to the store once everything given before is written. Raises as `write`.
+
+        It waits for a store that is away, as a write does.
+        """
+        self.flush()
+        return self._persist(question)
+
     def check(self) -> None:
         """Raise what a write failed with."""
         if self._failure is not None:
@@ -71,14 +81,14 @@ class Writer:
             finally:
                 self._tasks.task_done()
 
-    def _persist(self, write: Task) -> None:
-        for attempt in tenacity.Retrying(
+    def _persist(self, task: Callable[[], T]) -> T:
+        """Do it, again and again while the store is away."""
+        patient = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(StoreAwayError),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
             stop=tenacity.stop_when_event_set(self._stopping),
             sleep=tenacity.sleep_using_event(self._stopping),
             before_sleep=lambda _: count("write_retries"),
             reraise=True,
-        ):
-            with attempt:
-                write()
+        )
+        return patient(task)

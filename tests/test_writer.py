@@ -40,6 +40,21 @@ def test_a_store_that_is_away_is_tried_again() -> None:
     writer.close()
 
 
+def test_a_question_waits_for_the_writes_before_it_and_for_a_store_that_is_away() -> None:
+    writer, done, tries = Writer(), [], []
+
+    def question() -> list[str]:
+        tries.append(len(tries))
+        if len(tries) < 3:
+            raise StoreAwayError("away")
+        return list(done)
+
+    writer.write(lambda: done.append("written"))
+    assert writer.ask(question) == ["written"]
+    assert tries == [0, 1, 2]
+    writer.close()
+
+
 def test_nothing_is_written_or_acknowledged_after_a_failure() -> None:
     writer, done, gate = Writer(), [], threading.Event()
     writer.write(lambda: (gate.wait(10), _failing(ValueError("unforeseen"))))
