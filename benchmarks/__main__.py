@@ -23,6 +23,7 @@ class Benchmark:
 
 BENCHMARKS = (
     Benchmark(("samples_per_s",), lambda scale, _: ingest.samples_per_s(scale)),
+    Benchmark(("pubsub_samples_per_s",), lambda scale, _: ingest.pubsub_samples_per_s(scale)),
     Benchmark(("notifications_per_s",), lambda scale, _: ingest.notifications_per_s(scale)),
     Benchmark(
         (

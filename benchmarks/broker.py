@@ -1,6 +1,7 @@
 """A RabbitMQ of the benchmark's own, with the queue that the service will find."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,24 @@ from typing import Any
 from tests.servers.rabbitmq import RabbitServer, connect, find_rabbitmq, publish
 
 QUEUE = "streamgauge.notifications"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Filled:
+    """What a service finds full when it starts."""
+
+    feeds: list[dict[str, Any]]
+    size: int  # bytes of a message
+    where: str  # for the conditions of a figure
+
+
+@contextlib.contextmanager
+def filled_queue(folder: Path, bodies: Iterable[bytes]) -> Iterator[Filled]:
+    """Run a broker whose queue holds these messages. Raises RuntimeError where none is installed."""
+    with broker(folder / "rabbitmq") as server:
+        _, size = fill(server, bodies)
+        where = "persistent in a classic queue of RabbitMQ, which is"
+        yield Filled(feed(server), size, where)
 
 
 @contextlib.contextmanager
