@@ -13,6 +13,9 @@ else
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
+# The binding of libvirt is built where libvirt's files are (`make services`).
+EXTRAS := test$(shell pkg-config --exists libvirt 2>/dev/null && echo ,libvirt)
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format bench soak services clean
 
@@ -62,5 +65,5 @@ $(RUN_READY): setup.py | $(BIN)/python
 
 $(TEST_READY): setup.py | $(RUN_READY)
 	@echo "installing what the tests need ..."
-	@$(INSTALL) -e '.[test]'
+	@$(INSTALL) -e '.[$(EXTRAS)]'
 	@touch $@ $(RUN_READY)

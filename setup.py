@@ -14,6 +14,7 @@ setup(
         "metering",
         "metering.alarms",
         "metering.definitions",
+        "metering.derived",
         "metering.pollsters",
         "metering.usage",
         "sinks",
@@ -26,6 +27,7 @@ setup(
     ],
     package_data={
         "metering.definitions": ["*.yaml"],
+        "metering.derived": ["*.yaml"],
         "store": ["*.txt", "migrations/*.sql"],
         "webapi": ["openapi.json"],
     },
@@ -65,6 +67,7 @@ setup(
         # Flink's jars. The package apache-flink itself pins an older Beam and can't be installed
         # beside this one.
         "flink": ["apache-flink-libraries==1.19.3"],
+        "libvirt": ["libvirt-python>=9"],
         "test": [
             "cryptography>=42",
             "hypothesis>=6.100",
