@@ -42,6 +42,10 @@ COMMANDS: Final = {
     "invalid list": "cli.invalid:ListInvalid",
     "invalid show": "cli.invalid:ShowInvalid",
     "invalid redrive": "cli.invalid:RedriveInvalid",
+    "late list": "cli.late:ListLate",
+    "usage list": "cli.usage:ListUsage",
+    "usage gaps": "cli.usage:ListGaps",
+    "usage restate": "cli.usage:RestateUsage",
     "status": "cli.status:Status",
     "config check": "cli.configuration:CheckConfig",
     "config defaults": "cli.configuration:PrintDefaults",
@@ -82,7 +86,9 @@ class Streamgauge(App):
         argparse_kwargs: dict[str, Any] | None = None,
     ) -> argparse.ArgumentParser:
         """Return the parser of the options that stand before the command."""
-        parser = super().build_option_parser(description, version, argparse_kwargs)
+        # Abbreviated, `--to` of a command would be taken for `--token`.
+        exact = {"allow_abbrev": False} | (argparse_kwargs or {})
+        parser = super().build_option_parser(description, version, exact)
         parser.add_argument(
             "--api-url",
             metavar="URL",

@@ -19,10 +19,12 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from metering.config import Config, Database
+from metering.restatement import Restatement, RestateScope, SumChange
 from store.client import Store
 from store.migrate import migrate
-from store.rows import insert_events, insert_invalid
+from store.rows import insert_events, insert_invalid, insert_usage, sample_rows
 from tests.api import RecordingSpool, bare_client, fleet, ms
+from tests.tables import samples, usage_rows
 from tests.test_api_events import events
 from tests.test_api_invalid import refused
 from webapi.app import create_app
@@ -46,8 +48,12 @@ def _routes(app: Flask) -> set[tuple[str, str]]:
     }
 
 
+def _restate(scope: RestateScope, apply: bool) -> Restatement:
+    return Restatement(1, [SumChange("cpu", "", 3600, 1, 0.0, 1.5)], apply)
+
+
 def _app(store: Store) -> Flask:
-    return create_app(Config(), store, RecordingSpool(), lambda: {"running": True})
+    return create_app(Config(), store, RecordingSpool(), lambda: {"running": True}, _restate)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +71,8 @@ def app(engine_path: Path) -> Iterator[Flask]:
         store, events({"message_id": "m1", "raw": "{}", "text_traits": {"a": "b"}, **traits})
     )
     insert_invalid(store, refused({"id": "i1", "payload": b"{"}, {"id": "i2", "payload": b"\xff"}))
+    insert_usage(store, usage_rows({}, {"type": "delta", "meter": "x", "project_id": ""}))
+    store.insert("samples", sample_rows(samples(meter=["x"], project_id=[""]), late=1))
     yield _app(store)
     store.command(f"DROP DATABASE {store.name}")
     store.close()
@@ -92,7 +100,7 @@ def _check_answer(answer: Any, path: str, method: str) -> None:
     said = _answers_of(path, method)[str(answer.status_code)]
     if "$ref" in said:
         said = description()["components"]["responses"][said["$ref"].rsplit("/", 1)[1]]
-    (content,) = said["content"].values()
+    content = said["content"]["application/json"]
     whole = {**content["schema"], "components": description()["components"]}
     jsonschema_rs.validator_for(whole).validate(answer.get_json())
 
@@ -131,6 +139,10 @@ def _check_answer(answer: Any, path: str, method: str) -> None:
         ("/v1/invalid", "/v1/invalid"),
         ("/v1/invalid/{name}", "/v1/invalid/i2"),
         ("/v1/status", "/v1/status"),
+        ("/v1/usage", "/v1/usage?limit=1"),
+        ("/v1/usage", "/v1/usage?groupby=project_id&groupby=start"),
+        ("/v1/usage/gaps", "/v1/usage/gaps?start=2026-11-01&end=2026-12-01&limit=3"),
+        ("/v1/late", "/v1/late"),
     ],
 )
 def test_an_answer_is_as_described(path: str, asked: str, app: Flask) -> None:
@@ -154,6 +166,13 @@ def test_pushed_and_queried_samples_are_as_described(app: Flask) -> None:
     queried = client.post("/v2/query/samples", json={"filter": '{"=": {"meter": "cpu"}}'})
     assert len(queried.get_json()) == 9
     _check_answer(queried, "/v2/query/samples", "post")
+
+
+def test_a_restatement_is_as_described(app: Flask) -> None:
+    body = {"start": "2026-11-22", "end": "2026-11-23", "apply": True}
+    answer = app.test_client().post("/v1/usage/restate", json=body)
+    assert answer.get_json()["rows"] == 1
+    _check_answer(answer, "/v1/usage/restate", "post")
 
 
 @pytest.mark.parametrize(

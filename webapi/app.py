@@ -13,7 +13,7 @@ from metering.config import Config
 from store.client import Store
 from webapi.alarming import Alarming
 from webapi.errors import RequestError, answer_errors
-from webapi.services import EXTENSION, Services, Spool
+from webapi.services import EXTENSION, Restate, Services, Spool
 
 _BLUEPRINTS: Final = (
     "alarm_history",
@@ -25,6 +25,7 @@ _BLUEPRINTS: Final = (
     "cloudevents",
     "events",
     "invalid",
+    "late",
     "meters",
     "openapi",
     "payloads",
@@ -32,10 +33,12 @@ _BLUEPRINTS: Final = (
     "query_samples",
     "quotas",
     "resources",
+    "restate",
     "samples",
     "status",
     "statistics",
     "push",
+    "usage",
 )
 
 
@@ -61,6 +64,7 @@ def create_app(
     store: Store,
     spool: Spool,
     status: Callable[[], dict[str, Any]],
+    restate: Restate | None = None,
     alarming: Alarming | None = None,
 ) -> Flask:
     """Return the application over this store, with pushes into this spool."""
@@ -71,7 +75,7 @@ def create_app(
     app.url_map.converters["any_text"] = _AnyText
     app.config["MAX_CONTENT_LENGTH"] = config.api.max_body
     app.extensions[EXTENSION] = Services(
-        config, store, spool, status, alarming=alarming or Alarming()
+        config, store, spool, status, restate, alarming or Alarming()
     )
     answer_errors(app)
     app.before_request(_negotiate)

@@ -4,14 +4,18 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
+import pyarrow as pa
 from flask import current_app
 
 from metering.config import Config
+from metering.restatement import Restatement, RestateScope
 from store.client import Store
-from store.queries.run import Bounds, Query, run
+from store.queries.run import Bounds, Query, TableQuery, run, run_table
 from webapi.alarming import Alarming
 
 EXTENSION: Final = "streamgauge"
+
+Restate = Callable[[RestateScope, bool], Restatement]  # True writes what it finds
 
 
 class Spool(Protocol):
@@ -29,6 +33,7 @@ class Services:
     store: Store
     spool: Spool
     status: Callable[[], dict[str, Any]]
+    restate: Restate | None = None
     alarming: Alarming = Alarming()
 
 
@@ -41,5 +46,14 @@ def services() -> Services:
 
 def fetch(query: Query) -> list[dict[str, Any]]:
     """Return a query's rows, within the configured bounds. Raises QueryBoundError, StoreAwayError."""
+    return run(services().store, query, _bounds())
+
+
+def fetch_table(query: TableQuery) -> pa.Table:
+    """Return a query's rows as a table. Raises as `fetch`."""
+    return run_table(services().store, query, _bounds())
+
+
+def _bounds() -> Bounds:
     api = services().config.api
-    return run(services().store, query, Bounds(api.query_seconds, api.query_memory))
+    return Bounds(api.query_seconds, api.query_memory)
