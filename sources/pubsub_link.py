@@ -78,6 +78,7 @@ class Link:
         self._timeout = settings.timeout
         self._typical = BYTES // _FIRST  # bytes of a message
         self._state: grpc.ChannelConnectivity | None = None
+        self._closed = False
         transport.grpc_channel.subscribe(self._saw, try_to_connect=True)
 
     @property
@@ -97,8 +98,10 @@ class Link:
             raise AwayError(f"{subscription}: no answer in time") from error
         except GoogleAPICallError as error:
             raise AwayError(f"{subscription}: {explain(error)}") from error
-        except ValueError as error:  # the channel was closed meanwhile
-            raise AwayError(f"{subscription}: {error}") from error
+        except ValueError as error:
+            if not self._closed:
+                raise
+            raise AwayError(f"{subscription}: closed") from error
         # The messages as they are parsed: each field read through the library's own classes costs
         # three times as much.
         received = PullResponse.pb(answer).received_messages
@@ -140,6 +143,7 @@ class Link:
 
     def close(self) -> None:
         """End the connection; requests under way end with AwayError."""
+        self._closed = True
         self._client.close()
 
     def _saw(self, state: grpc.ChannelConnectivity) -> None:

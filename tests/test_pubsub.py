@@ -11,6 +11,8 @@ from typing import Any
 import grpc
 import pydantic
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from google.api_core.exceptions import from_grpc_status
 from google.rpc.error_details_pb2 import ErrorInfo
 from hypothesis import given
@@ -359,6 +361,44 @@ def test_credentials_that_cannot_be_had_stop_the_feed_with_what_to_do(tmp_path: 
         opened(credentials=broken)
     with pytest.raises(FeedError, match=r"which project is subscriptions/name in\? Set project"):
         opened(project=None, endpoint="http://127.0.0.1:1")
+
+
+def test_an_emulator_is_found_in_the_environment(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", lane.place.address)
+    lane.publish(b"one")
+    feed = lane.feed(endpoint=None)
+    parts = taken(feed, 1)
+    assert bodies(parts) == [b"one"]
+    stored(feed, parts)
+
+
+def test_credentials_say_which_project_and_are_for_tls(tmp_path: Path) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    account = {
+        "type": "service_account",
+        "project_id": "theirs",
+        "client_email": "streamgauge@theirs.example.org",
+        "private_key": key.decode(),
+        "token_uri": "http://127.0.0.1:1/token",
+    }
+    file = tmp_path / "account.json"
+    file.write_text(json.dumps(account))
+    settings = {
+        "subscriptions": ["name"],
+        "credentials": file,
+        "endpoint": f"127.0.0.1:{free_port()}",
+    }
+    feed = PubSubFeed(PubSubSettings.model_validate(settings))
+    feed.open()
+    assert feed.status()["subscriptions"] == ["projects/theirs/subscriptions/name"]
+    wait_until(lambda: "UNAVAILABLE" in told(feed), "nobody there to be told")
+    feed.close()
 
 
 @pytest.mark.parametrize(
