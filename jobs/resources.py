@@ -34,6 +34,7 @@ from store.latest import catch_up_latest
 from store.migrate import migrate
 from store.recall import recalled_sieve
 from store.usage import recalled_windows, stored_final_until, stored_usage
+from store.usage_since import keep_usage_since
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +92,7 @@ def parts(config: Config) -> Parts:
 def _open(config: Config) -> Resources:
     store = Store(config.database)
     migrate(store)
+    keep_usage_since(store, config.usage.periods)
     catch_up_latest(store)
     spool = SpoolFeed(SpoolSettings(name=feeds.RESERVED, **config.spool.model_dump()))
     hub = Hub([spool, *feeds.build(config)], config.job.queue_bytes)
