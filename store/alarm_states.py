@@ -20,7 +20,7 @@ from store.client import Store
 from store.deliveries import insert_deliveries
 
 STATE_COLUMNS: Final = (
-    "alarm_id, state, toUnixTimestamp64Milli(at) AS at_, reason, reason_data, manual, version"
+    "alarm_id, state, toUnixTimestamp64Milli(at) AS at_, reason, reason_data, manual, version, seen"
 )
 _MS: Final = pa.timestamp("ms", "UTC")
 _STATES: Final = pa.schema(
@@ -32,6 +32,7 @@ _STATES: Final = pa.schema(
         ("reason_data", pa.string()),
         ("manual", pa.uint8()),
         ("version", pa.uint64()),
+        ("seen", pa.int64()),
     ]
 )
 _HISTORY: Final = pa.schema(
@@ -107,6 +108,7 @@ def write_states(store: Store, states: Sequence[AlarmState]) -> None:
             "reason_data": _text(one.reason_data),
             "manual": int(one.manual),
             "version": one.version,
+            "seen": one.seen,
         }
         for one in states
     ]
@@ -156,6 +158,7 @@ def state_of(row: dict[str, Any]) -> AlarmState:
         orjson.loads(row["reason_data"] or "{}"),
         bool(row["manual"]),
         row["version"],
+        row["seen"],
     )
 
 

@@ -28,12 +28,23 @@ class TimeConstraint:
 
     def holds(self, at: int) -> bool:
         """Return whether a moment (ms) is within: from a start up to its duration later, both included."""
-        zone = zoneinfo.ZoneInfo(self.timezone) if self.timezone else _UTC
-        now = dt.datetime.fromtimestamp(at / 1000, _UTC)
+        return at <= self._latest(at) + self.duration * 1000
+
+    def turn(self, at: int) -> int:
+        """Return the first moment (ms) after this one at which it may hold otherwise."""
+        if self.holds(at):
+            return self._latest(at) + self.duration * 1000 + 1
+        following: dt.datetime = croniter(self.start, self._local(at)).get_next(dt.datetime)
+        return _ms(following)
+
+    def _latest(self, at: int) -> int:
         # A start at this very moment is the start before the next moment.
-        after = (now + dt.timedelta(milliseconds=1)).astimezone(zone)
-        latest: dt.datetime = croniter(self.start, after).get_prev(dt.datetime)
-        return now <= latest.astimezone(_UTC) + dt.timedelta(seconds=self.duration)
+        latest: dt.datetime = croniter(self.start, self._local(at + 1)).get_prev(dt.datetime)
+        return _ms(latest)
+
+    def _local(self, at: int) -> dt.datetime:
+        zone = zoneinfo.ZoneInfo(self.timezone) if self.timezone else _UTC
+        return dt.datetime.fromtimestamp(at / 1000, _UTC).astimezone(zone)
 
     def to_json(self) -> dict[str, Any]:
         """Return the constraint as it is served."""
@@ -53,6 +64,11 @@ class TimeConstraint:
 def within(constraints: Sequence[TimeConstraint], at: int) -> bool:
     """Return whether any constraint holds at a moment (ms); without constraints it always does."""
     return not constraints or any(one.holds(at) for one in constraints)
+
+
+def turn(constraints: Sequence[TimeConstraint], at: int) -> int | None:
+    """Return until when (ms) what `within` says of a moment holds at least; None for ever."""
+    return min((one.turn(at) for one in constraints), default=None)
 
 
 def constraints_from(found: Sequence[Any]) -> tuple[TimeConstraint, ...]:
@@ -80,6 +96,10 @@ def _constraint(found: Any) -> TimeConstraint:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise DefinitionError(f"Timezone {constraint.timezone[:100]} is not valid") from None
     return constraint
+
+
+def _ms(time: dt.datetime) -> int:
+    return round(time.timestamp() * 1000)
 
 
 def _check_start(start: str) -> None:

@@ -19,7 +19,7 @@ class AlarmState:
     """In what state an alarm is, since when and why.
 
     `version` grows with every state an alarm takes, by evaluation or by hand: the later one counts.
-    Units: `at` in ms since the epoch, `version` in µs.
+    `seen` is up to when samples were looked at. Units: `at`, `seen` in ms since the epoch, `version` in µs.
     """
 
     alarm_id: str
@@ -29,3 +29,4 @@ class AlarmState:
     reason_data: dict[str, Any] = dataclasses.field(default_factory=dict)
     manual: bool = False  # set by the API
     version: int = 0
+    seen: int = 0

@@ -23,7 +23,8 @@ class Transition:
     """An alarm's way into a state, or (previous = current) its staying there with actions repeated.
 
     `recorded` is whether it is in the history: every change of state is; of what is repeated only an
-    event alarm's. `version` is larger than that of the state before. Units: `at` in ms, `version` in µs.
+    event alarm's. `version` is larger than that of the state before. `seen` is up to when samples were
+    looked at. Units: `at`, `seen` in ms, `version` in µs.
     """
 
     alarm_id: str
@@ -38,6 +39,7 @@ class Transition:
     version: int
     actions: tuple[str, ...] = ()
     recorded: bool = True
+    seen: int = 0
 
     @property
     def id(self) -> str:
@@ -48,7 +50,13 @@ class Transition:
         """Return the state that the alarm is in then."""
         data = dict(self.reason_data)
         return AlarmState(
-            self.alarm_id, self.current, self.at, self.reason, data, version=self.version
+            self.alarm_id,
+            self.current,
+            self.at,
+            self.reason,
+            data,
+            version=self.version,
+            seen=self.seen,
         )
 
     def deliveries(self) -> "list[Delivery]":

@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS {database}.alarms
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY alarm_id;
 
--- In what state each alarm is. Natural key: the alarm; the later version counts.
+-- In what state each alarm is. Natural key: the alarm; the later version counts. `seen` is up to when
+-- samples were looked at (ms).
 CREATE TABLE IF NOT EXISTS {database}.alarm_states
 (
     alarm_id String,
@@ -29,7 +30,8 @@ CREATE TABLE IF NOT EXISTS {database}.alarm_states
     reason String CODEC(ZSTD(1)),
     reason_data String CODEC(ZSTD(1)),
     manual UInt8,
-    version UInt64 CODEC(Delta, ZSTD(1))
+    version UInt64 CODEC(Delta, ZSTD(1)),
+    seen Int64
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY alarm_id;
