@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 import pydantic
 from pydantic import Field
 
-
-class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from metering.alarms.settings import Actions
+from metering.section import Section as _Section
 
 
 def _checked_listen(value: str) -> str:
@@ -226,6 +225,7 @@ class Alarms(_Section):
         ge=1,
         description="seconds after which the actions of an alarm that repeats them are called again",
     )
+    actions: Actions = Field(Actions(), description="how actions are called")
 
 
 class Config(_Section):

@@ -24,6 +24,7 @@ _DELIVERIES: Final = pa.schema(
         ("sequence", pa.uint64()),
         ("created_at", _MS),
         ("action", pa.string()),
+        ("receiver", pa.string()),
         ("body", pa.string()),
         ("state", pa.string()),
         ("attempts", pa.uint32()),
@@ -43,14 +44,15 @@ _ATTEMPTS: Final = pa.schema(
         ("seconds", pa.float64()),
     ]
 )
-_TIMES: Final = ("created_at", "next_attempt_at")
+MOST_PENDING: Final = 100_000  # deliveries read at once
+_CONVERTED: Final = {
+    "created_at": "toUnixTimestamp64Milli(created_at)",
+    "next_attempt_at": "toUnixTimestamp64Milli(next_attempt_at)",
+    "state": "state::String",
+}
+_SELECTED: Final = [f"{name}_" if name in _CONVERTED else name for name in _DELIVERIES.names]
 DELIVERY_COLUMNS: Final = ", ".join(
-    f"toUnixTimestamp64Milli({name}) AS {name}_"
-    if name in _TIMES
-    else f"{name}::String AS {name}_"
-    if name == "state"
-    else name
-    for name in _DELIVERIES.names
+    f"{_CONVERTED[name]} AS {name}_" if name in _CONVERTED else name for name in _DELIVERIES.names
 )
 
 
@@ -61,25 +63,30 @@ def insert_deliveries(store: Store, deliveries: Sequence[Delivery]) -> None:
         store.insert("deliveries", pa.Table.from_pylist(rows, _DELIVERIES))
 
 
-def pending_deliveries(store: Store, since: int, now: int, limit: int) -> list[Delivery]:
-    """Return pending deliveries made since a time (ms) whose next attempt is due, in order."""
+def pending_deliveries(store: Store, since: int, each: int) -> tuple[list[Delivery], bool]:
+    """Return the first pending deliveries of each receiver, made since a time (ms), in order.
+
+    Of a receiver `each` at the most; the second is whether no receiver was left out.
+    """
     rows = store.query(
-        f"SELECT {DELIVERY_COLUMNS} FROM {store.name}.deliveries FINAL"
+        f"SELECT {DELIVERY_COLUMNS}, row_number() OVER (PARTITION BY receiver ORDER BY sequence, id)"
+        f" AS place FROM {store.name}.deliveries FINAL"
         " WHERE created_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND state = 'pending'"
-        " AND next_attempt_at <= fromUnixTimestamp64Milli({now:Int64}, 'UTC')"
-        " ORDER BY sequence, id LIMIT {limit:UInt32}",
-        {"since": max(since, 0), "now": now, "limit": limit},
+        " QUALIFY place <= {each:UInt32} ORDER BY place LIMIT {most:UInt32}",
+        {"since": max(since, 0), "each": each, "most": MOST_PENDING},
     ).named_results()
-    return [delivery_of(row) for row in rows]
+    found = [delivery_of(row) for row in rows]
+    return sorted(found, key=lambda one: (one.sequence, one.id)), len(found) < MOST_PENDING
 
 
-def write_attempt(store: Store, delivery: Delivery, attempt: Attempt) -> None:
-    """Write an attempt, then the delivery as it is after it (with a larger version)."""
-    rows = pa.Table.from_pylist([dataclasses.asdict(attempt)], _ATTEMPTS)
-    store.insert("delivery_attempts", rows)
-    insert_deliveries(store, [delivery])
+def write_attempts(store: Store, made: Sequence[tuple[Delivery, Attempt]]) -> None:
+    """Write attempts, then the deliveries as they are after them (with a larger version)."""
+    if made:
+        rows = [dataclasses.asdict(attempt) for _, attempt in made]
+        store.insert("delivery_attempts", pa.Table.from_pylist(rows, _ATTEMPTS))
+        insert_deliveries(store, [delivery for delivery, _ in made])
 
 
 def delivery_of(row: dict[str, Any]) -> Delivery:
-    """Return the delivery of a selected row (DELIVERY_COLUMNS)."""
-    return Delivery(**{name.removesuffix("_"): value for name, value in row.items()})
+    """Return the delivery of a selected row (DELIVERY_COLUMNS, and others)."""
+    return Delivery(**{name.removesuffix("_"): row[name] for name in _SELECTED})

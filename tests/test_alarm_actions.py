@@ -2,7 +2,14 @@
 
 import pytest
 
-from metering.alarms.actions import SCHEMES, parts_of, scrubbed, trust_id, with_trust
+from metering.alarms.actions import (
+    SCHEMES,
+    parts_of,
+    receiver_of,
+    scrubbed,
+    trust_id,
+    with_trust,
+)
 from metering.alarms.faults import DefinitionError
 
 
@@ -52,6 +59,25 @@ def test_a_trust_is_put_in_found_and_scrubbed(action: str) -> None:
     assert trust_id(first) == trust_id(other) == "T"
     assert scrubbed(first) == scrubbed(other) == scrubbed(action) == action
     assert trust_id(action) is None
+
+
+@pytest.mark.parametrize(
+    ("action", "receiver"),
+    [
+        ("http://Host/a?b", "host:80"),
+        ("https://user:secret@host/", "host:443"),
+        ("http://[fe80::1]:8080/", "fe80::1:8080"),
+        ("trust+https://T:delete@host:8004/v1", "host:8004"),
+        ("trust+heat://T@", "heat"),
+        ("pubsub://topic", "pubsub"),
+        ("amqp://exchange/topic", "amqp"),
+        ("log://", "log"),
+    ],
+)
+def test_a_receiver_is_a_host_with_its_port_or_all_there_is_of_a_kind(
+    action: str, receiver: str
+) -> None:
+    assert receiver_of(action) == receiver
 
 
 def test_what_is_no_trust_stays() -> None:

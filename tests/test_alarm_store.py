@@ -15,7 +15,7 @@ from store.alarm_states import (
 )
 from store.alarms import changed_alarms, delete_alarms, write_alarms
 from store.client import Store
-from store.deliveries import insert_deliveries, pending_deliveries, write_attempt
+from store.deliveries import pending_deliveries, write_attempts
 
 AT = 1_795_000_000_000  # ms
 VERSION = AT * 1000  # µs
@@ -100,19 +100,19 @@ def test_a_transition_is_written_with_its_state_history_and_deliveries(store: St
             '{"state":"alarm","transition_reason":"Transition to alarm"}',
         )
     ]
-    due = pending_deliveries(store, AT - 1, AT, 10)
-    assert sorted(due, key=lambda d: d.action) == deliveries
+    due, whole = pending_deliveries(store, AT - 1, 10)
+    assert (sorted(due, key=lambda d: d.action), whole) == (deliveries, True)
 
 
 def test_writing_a_transition_again_changes_nothing(store: Store) -> None:
     (first, _) = write_transitions(store, [breach()])
     done = dataclasses.replace(first, state="delivered", attempts=1, last_status=200, version=1)
-    write_attempt(store, done, Attempt(delivery_id=first.id, number=1, at=AT, status=200))
+    write_attempts(store, [(done, Attempt(delivery_id=first.id, number=1, at=AT, status=200))])
     tables = ("alarm_history", "alarm_states", "deliveries", "delivery_attempts")
     before = [rows(store, table) for table in tables]
     write_transitions(store, [breach()])
     assert [rows(store, table) for table in tables] == before
-    assert [d.action for d in pending_deliveries(store, 0, AT, 10)] == ["http://two/"]
+    assert [d.action for d in pending_deliveries(store, 0, 10)[0]] == ["http://two/"]
 
 
 def test_what_is_repeated_is_delivered_without_a_state_or_an_entry(store: Store) -> None:
@@ -128,16 +128,23 @@ def test_what_a_crash_tore_apart_is_mended(store: Store) -> None:
     mended = mend_transitions(store)
     assert mended == breach().deliveries()
     assert alarm_states(store) == {"a": breach().state()}
-    assert pending_deliveries(store, 0, AT, 10) != []
+    assert {d.id for d in pending_deliveries(store, 0, 10)[0]} == {d.id for d in mended}
     assert mend_transitions(store) == []
 
 
-def test_what_is_not_due_or_too_old_is_not_pending(store: Store) -> None:
-    (one, two) = breach().deliveries()
-    insert_deliveries(store, [one, dataclasses.replace(two, next_attempt_at=AT + 1)])
-    assert pending_deliveries(store, AT, AT, 10) == [one]
-    assert pending_deliveries(store, AT + 1, AT + 1, 10) == []
-    assert len(pending_deliveries(store, AT, AT + 1, 1)) == 1
+def test_pending_are_the_first_of_each_receiver_that_are_not_too_old(store: Store) -> None:
+    actions = ("http://one/", "http://two/a", "http://two/b")
+    write_transitions(store, [breach(VERSION + n, actions=actions) for n in range(3)])
+    write_transitions(store, [breach(VERSION - 1, at=AT - 1, actions=("http://old/",))])
+    found, whole = pending_deliveries(store, AT, 3)
+    assert whole
+    assert sorted((d.sequence - VERSION, d.action) for d in found if d.receiver == "one:80") == [
+        (0, "http://one/"),
+        (1, "http://one/"),
+        (2, "http://one/"),
+    ]
+    assert [d.sequence - VERSION for d in found if d.receiver == "two:80"] == [0, 0, 1]
+    assert [d.receiver for d in found if d.receiver == "old:80"] == []
 
 
 def test_other_changes_are_kept_as_they_are_told(store: Store) -> None:

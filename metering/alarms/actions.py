@@ -24,6 +24,7 @@ SCHEMES: Final = (
 ADMINS_ONLY: Final = ("log", "test")
 _WITHOUT_HOST: Final = (*ADMINS_ONLY, "trust+heat")
 _ZAQAR: Final = ("zaqar", "trust+zaqar")
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 def parts_of(action: str) -> SplitResult:
@@ -59,6 +60,14 @@ def with_trust(action: str, trust: str, deletes: bool) -> str:
     """Return an action with a trust in it, marked where it is the one that is deleted."""
     scheme, _, rest = scrubbed(action).partition("://")
     return f"{scheme}://{trust}{':delete' if deletes else ''}@{rest}"
+
+
+def receiver_of(action: str) -> str:
+    """Return who is called: HOST:PORT, or the scheme where all of its calls go to one place."""
+    parts = urlsplit(action.removeprefix("trust+"))
+    if parts.scheme not in _PORTS:
+        return parts.scheme
+    return f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
 
 
 def scrubbed(action: str) -> str:

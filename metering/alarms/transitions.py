@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from metering.alarms.actions import receiver_of
 from metering.alarms.states import AlarmState, State
 
 _NAMES: Final = uuid.UUID("5f6d0a52-6f0e-5a3c-9d3a-3c6f3c1b7f7e")
@@ -71,6 +72,7 @@ class Transition:
                 sequence=self.version,
                 created_at=self.at,
                 action=action,
+                receiver=receiver_of(action),
                 body=body,
                 next_attempt_at=self.at,
             )
@@ -94,8 +96,8 @@ class Transition:
 class Delivery:
     """One call of one action for one transition, until it has arrived or is given up.
 
-    An alarm's deliveries to an action go out by `sequence`. The later `version` counts.
-    Units: times in ms, `sequence` in µs.
+    An alarm's deliveries to a receiver go out by `sequence`. The later `version` counts.
+    Units: times in ms, `sequence` and `version` in µs.
     """
 
     id: str  # the idempotency key too
@@ -105,6 +107,7 @@ class Delivery:
     sequence: int  # its transition's version
     created_at: int
     action: str  # with its trust's id, never to be served
+    receiver: str  # who is called by it
     body: str  # JSON text, empty where the action has none
     state: DeliveryState = "pending"
     attempts: int = 0

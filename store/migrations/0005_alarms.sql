@@ -67,6 +67,7 @@ CREATE TABLE IF NOT EXISTS {database}.deliveries
     project_id String,
     sequence UInt64 CODEC(Delta, ZSTD(1)),
     action String CODEC(ZSTD(1)),
+    receiver String CODEC(ZSTD(1)),
     body String CODEC(ZSTD(3)),
     state Enum8('pending' = 1, 'delivered' = 2, 'dead' = 3),
     attempts UInt32,
