@@ -5,7 +5,6 @@ The pipeline carries the configuration only; every process that runs a part of i
 
 import dataclasses
 import functools
-import queue
 import threading
 import time
 from collections.abc import Sequence
@@ -39,7 +38,7 @@ from store.usage_since import keep_usage_since
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """Open feeds and store, who writes to it, and the series (TOUCHED) that were restated."""
+    """Open feeds and store, and who writes to it."""
 
     config: Config
     hub: Hub
@@ -47,7 +46,6 @@ class Resources:
     store: Store
     writer: Writer
     latest: LatestWriter
-    restated: "queue.SimpleQueue[pa.Table]" = dataclasses.field(default_factory=queue.SimpleQueue)
 
     def close(self) -> None:
         """Close all, and forget them."""
@@ -83,7 +81,6 @@ def parts(config: Config) -> Parts:
         sieve=functools.partial(_sieve, config),
         incumbents=functools.partial(_incumbents, config),
         final_until=functools.partial(_final_until, config),
-        restated=functools.partial(_restated, config),
         usage_windows=functools.partial(_usage_windows, config),
         past=functools.partial(_past, config),
     )
@@ -149,14 +146,3 @@ def _samples_since(config: Config, since: pa.Table) -> pa.Table:
 def _usage_since(config: Config, since: pa.Table) -> pa.Table:
     held = resources(config)
     return held.writer.ask(lambda: stored_usage(held.store, since))
-
-
-def _restated(config: Config) -> list[pa.Table]:
-    waiting = resources(config).restated
-    return [waiting.get() for _ in range(waiting.qsize())]
-
-
-def _incumbents(config: Config, drafts: Sequence[Draft], contested: Sequence[str]) -> list[Stored]:
-    held = resources(config)
-    # What came before is asked about too.
-    return held.writer.ask(lambda: incumbents(held.store, drafts, contested))
