@@ -146,3 +146,9 @@ def _samples_since(config: Config, since: pa.Table) -> pa.Table:
 def _usage_since(config: Config, since: pa.Table) -> pa.Table:
     held = resources(config)
     return held.writer.ask(lambda: stored_usage(held.store, since))
+
+
+def _incumbents(config: Config, drafts: Sequence[Draft], contested: Sequence[str]) -> list[Stored]:
+    held = resources(config)
+    # What came before is asked about too.
+    return held.writer.ask(lambda: incumbents(held.store, drafts, contested))
