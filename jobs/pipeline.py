@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable
 
 import apache_beam as beam
+import pyarrow as pa
 
 from metering.config import Config
 from metering.repeats import Sieve
@@ -38,6 +39,7 @@ class Parts:
     sieve: Callable[[], Sieve]
     incumbents: Incumbents
     final_until: Callable[[], int | None]
+    restated: Callable[[], list[pa.Table]]
     usage_windows: Callable[[], UsageWindows]
     past: Callable[[], Past]
 
@@ -53,7 +55,12 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     keyed = decoded.samples | "ShardSamples" >> ShardSamples(config.job.shards)
     rules = UsageRules.of(config.usage, config.job.lateness)
     normal = keyed | "NormalizeSamples" >> NormalizeSamples(
-        config.job.shards, rules, parts.sieve, parts.incumbents, parts.final_until
+        config.job.shards,
+        rules,
+        parts.sieve,
+        parts.incumbents,
+        parts.final_until,
+        parts.restated,
     )
     normal[normalize.SETTLED] | "WriteSettled" >> WriteSettled(parts.outlet)
     normal[normalize.LATE] | "WriteLate" >> WriteToClickHouse("late", parts.outlet)

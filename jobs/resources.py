@@ -5,6 +5,7 @@ The pipeline carries the configuration only; every process that runs a part of i
 
 import dataclasses
 import functools
+import queue
 import threading
 import time
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ from store.usage_since import keep_usage_since
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """Open feeds and store, and who writes to it."""
+    """Open feeds and store, who writes to it, and the series (TOUCHED) that were restated."""
 
     config: Config
     hub: Hub
@@ -46,6 +47,7 @@ class Resources:
     store: Store
     writer: Writer
     latest: LatestWriter
+    restated: "queue.SimpleQueue[pa.Table]" = dataclasses.field(default_factory=queue.SimpleQueue)
 
     def close(self) -> None:
         """Close all, and forget them."""
@@ -81,6 +83,7 @@ def parts(config: Config) -> Parts:
         sieve=functools.partial(_sieve, config),
         incumbents=functools.partial(_incumbents, config),
         final_until=functools.partial(_final_until, config),
+        restated=functools.partial(_restated, config),
         usage_windows=functools.partial(_usage_windows, config),
         past=functools.partial(_past, config),
     )
@@ -146,6 +149,11 @@ def _samples_since(config: Config, since: pa.Table) -> pa.Table:
 def _usage_since(config: Config, since: pa.Table) -> pa.Table:
     held = resources(config)
     return held.writer.ask(lambda: stored_usage(held.store, since))
+
+
+def _restated(config: Config) -> list[pa.Table]:
+    waiting = resources(config).restated
+    return [waiting.get() for _ in range(waiting.qsize())]
 
 
 def _incumbents(config: Config, drafts: Sequence[Draft], contested: Sequence[str]) -> list[Stored]:

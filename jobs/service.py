@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from jobs.embedded import EmbeddedJob
 from jobs.resources import Resources, resources
+from jobs.restate import Restater, restate_late
 from jobs.signals import stopped_by_signals
 from jobs.status import Status
 from metering.config import Config
@@ -81,6 +82,7 @@ def replay(
     bounded = config.model_copy(update={"feeds": [files]})
     names = [field.name for field in dataclasses.fields(ReplayResult)]
     before = {name: counted(name) for name in names}
+    began = int(time.time())
     stop = threading.Event()
     with stopped_by_signals(stop), ExitStack() as open_things:
         held, job = _started(bounded, open_things, to_the_end=True)
@@ -88,6 +90,8 @@ def replay(
         while not stop.is_set() and not job.ended.wait(0.2):
             progress(*feed.progress())  # type: ignore[attr-defined]
         job.stop()
+        if job.failure is None:
+            restate_late(held, began)
         progress(*feed.progress())  # type: ignore[attr-defined]
         failed = feed.status()["last_error"] or held.hub.failed("files")
     if job.failure is not None:
@@ -114,7 +118,7 @@ def _started(
 
 def _serve(config: Config, held: Resources, status: Status, open_things: ExitStack) -> None:
     try:
-        app = create_app(config, held.store, held.spool, status)
+        app = create_app(config, held.store, held.spool, status, restate=Restater(held))
         open_things.callback(serve(app, config.api.listen, config.api.threads).close)
         if config.sql.password is not None:
             sql_app = create_sql_app(config, held.store)

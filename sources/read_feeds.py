@@ -54,6 +54,7 @@ class _ReadFn(beam.DoFn):
         self._acknowledge = acknowledge
         self._job = job
         self._ticked = 0.0
+        self._ending = False
 
     @beam.DoFn.unbounded_per_element()
     def process(
@@ -64,10 +65,15 @@ class _ReadFn(beam.DoFn):
     ) -> Iterator[list[Payloads] | Beat]:
         hub = self._hub()
         position = tracker.current_restriction().start
-        if hub.stopping or hub.drained:
+        if (hub.stopping or hub.drained) and self._ending:
             tracker.try_claim(_END)  # the rest of the restriction: the job ends
             return
         tracker.try_claim(position)
+        if hub.stopping or hub.drained:
+            self._ending = True
+            yield _beat(hub, reader)  # a last tick, for what the last payloads led to
+            tracker.defer_remainder()
+            return
         job = self._job
         taken = hub.take(job.element_payloads, job.element_bytes, job.tick, job.linger)
         if taken:

@@ -32,14 +32,18 @@ _LAST_BEFORE: Final = (
 _EARLIER: Final = pl.col("timestamp") < pl.col("timestamp_asked")
 
 
-def history(store: Store, since: pa.Table, late: bool = False) -> pa.Table:
+def history(store: Store, since: pa.Table, late: tuple[int, int] | None = None) -> pa.Table:
     """Return what counts of these series from a moment on, and the last moment's samples before it.
 
     Shape: `since` as metering.schema.TOUCHED, a row a series -> SAMPLES, sorted by meter, resource_id,
-        timestamp, volume and message_id. Late samples are among them when asked for, or once restated.
+        timestamp, volume and message_id. Late samples are among them once restated, and those of the
+        time [start, end) (ms) that `late` names.
     Errors: StoreAwayError.
     """
-    counted = "" if late else " AND s.late != 1"
+    counted = " AND s.late != 1"
+    if late is not None:
+        moment = "toUnixTimestamp64Milli(s.timestamp)"
+        counted = f" AND (s.late != 1 OR {moment} >= {late[0]:d} AND {moment} < {late[1]:d})"
     parts = []
     for start in range(0, since.num_rows, _ASKED):
         some = pl.DataFrame(since.slice(start, _ASKED).cast(TOUCHED))

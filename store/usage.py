@@ -87,7 +87,7 @@ def _of(asked: pl.DataFrame, found: pa.Table) -> pa.Table:
     wanted = rows.select("place", "meter", "resource_id", "start").join(
         asked, on=["meter", "resource_id"]
     )
-    start = pl.col("start").dt.epoch("ms") if found.num_rows else pl.lit(0)
+    start = pl.col("start").cast(pl.Int64) * 1000  # the engine gives s
     places = wanted.filter(start >= pl.col("timestamp").dt.epoch("ms"))["place"]
     some = found.take(pa.array(places.to_numpy()))
     return pa.table([_as(some[field.name], field.type) for field in USAGE], schema=USAGE)

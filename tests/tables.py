@@ -44,8 +44,6 @@ _USAGE: dict[str, Any] = {
     "first_at": 1_795_003_200_000,
     "last_at": 1_795_003_200_000,
     "amount": 1.0,
-    "base_usage": 0.0,
-    "base_covered": 0.0,
     "interim": 0,
     "restated": 0,
     "is_deleted": 0,

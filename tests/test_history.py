@@ -66,7 +66,7 @@ def test_late_samples_are_left_out_until_restated(stored: Store) -> None:
         stored.insert("samples", rows)
     before = [("b", 0), ("b", 90 * HOUR)]
     assert found(history(stored, asked(("b", 0)))) == [*before, ("b", 96 * HOUR)]
-    assert found(history(stored, asked(("b", 0)), late=True)) == [
+    assert found(history(stored, asked(("b", 0)), late=(START + 95 * HOUR, START + 96 * HOUR))) == [
         *before, ("b", 95 * HOUR), ("b", 96 * HOUR),
     ]  # fmt: skip
 

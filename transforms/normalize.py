@@ -8,7 +8,6 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 from apache_beam import pvalue
-from apache_beam.transforms.window import GlobalWindows
 
 from metering.batches import conflict_table, drafts_of, revision_table, together, touched_by
 from metering.conflicts import Stored, settle
@@ -18,6 +17,7 @@ from metering.repeats import Sieve
 from metering.usage.rules import UsageRules
 from transforms.counters import count
 from transforms.shard import Keyed, split
+from transforms.windowed import windowed
 
 SETTLED = "settled"
 LATE = "late"
@@ -33,10 +33,11 @@ class _NormalizeFn(beam.DoFn):
         sieve: Callable[[], Sieve],
         incumbents: Incumbents,
         final_until: Callable[[], int | None],
+        restated: Callable[[], list[pa.Table]],
     ) -> None:
         self._shards, self._rules = shards, rules
         self._make_sieve, self._incumbents = sieve, incumbents
-        self._final_until = final_until
+        self._final_until, self._restated = final_until, restated
 
     def setup(self) -> None:
         self._sieve = self._make_sieve()
@@ -60,12 +61,15 @@ class _NormalizeFn(beam.DoFn):
         Message ids are global: what came to one shard may contradict what came to another.
         """
         if self._tables:
-            yield from map(_windowed, self._sifted(together(self._tables)))
+            yield from map(windowed, self._sifted(together(self._tables)))
+        for series in self._restated() if self._ticks else ():
+            for shard, some in split(series, self._shards):
+                yield windowed((shard, Touched(some)))
         for keyed in self._ticks:
             until = self._rules.final_until(self._watermark.take(keyed[1]))
             if until is not None:
                 self._until = max(until, self._until or until)
-            yield _windowed(keyed)
+            yield windowed(keyed)
 
     def _sifted(self, samples: pa.Table) -> Iterator[Any]:
         sifted = self._sieve.sift(samples)
@@ -120,12 +124,6 @@ class _NormalizeFn(beam.DoFn):
         return self._rules.late(at, self._until)
 
 
-def _windowed(output: Any) -> Any:
-    if isinstance(output, pvalue.TaggedOutput):
-        return pvalue.TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
-    return GlobalWindows.windowed_value(output)
-
-
 @dataclasses.dataclass
 class NormalizeSamples(beam.PTransform):
     """PCollection[(shard, SAMPLES | Tick)] -> (shard, SAMPLES | Touched | Tick); SETTLED; LATE.
@@ -133,7 +131,8 @@ class NormalizeSamples(beam.PTransform):
     State:    of a process: newest timestamp a series, recent message ids (metering.repeats.Sieve);
         `sieve` makes one that knows what the store knows, `incumbents` asks the store about few.
     Lateness: a sample whose window of the shortest period is final goes to LATE, or is marked among
-        SETTLED; `final_until` says up to when windows were final before this process.
+        SETTLED; `final_until` says up to when windows were final before this process. Series that were
+        `restated` are Touched, as late samples of theirs count now.
     Guarantee: the store ends up the same whatever the order and repetition of its input. SAMPLES are
         newer than all of their series before; series whose past changed are Touched.
     """
@@ -143,8 +142,11 @@ class NormalizeSamples(beam.PTransform):
     sieve: Callable[[], Sieve]
     incumbents: Incumbents
     final_until: Callable[[], int | None]
+    restated: Callable[[], list[pa.Table]]
 
     def expand(self, keyed: beam.PCollection) -> Any:
         """Return the outputs `samples`, SETTLED: (table, rows) that replace or are refused, and LATE."""
-        fn = _NormalizeFn(self.shards, self.rules, self.sieve, self.incumbents, self.final_until)
+        fn = _NormalizeFn(
+            self.shards, self.rules, self.sieve, self.incumbents, self.final_until, self.restated
+        )
         return keyed | "Sift" >> beam.ParDo(fn).with_outputs(SETTLED, LATE, main="samples")
