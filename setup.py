@@ -89,6 +89,7 @@ setup(
             "files = sources.files:FilesFeed",
             "demo = sources.demo:DemoFeed",
             "openstack = sources.openstack.feed:OpenStackFeed",
+            "libvirt = sources.libvirt:LibvirtFeed",
         ],
     },
 )

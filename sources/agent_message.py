@@ -25,6 +25,11 @@ def agent_message(
     return orjson.dumps({"oslo.version": "2.0", "oslo.message": inner})
 
 
+def stray_message(answer: Any, poller: str, reason: str) -> bytes:
+    """Return a payload for an answer that is none: it is refused, and kept with its reason."""
+    return orjson.dumps({"unreadable": answer, "poller": poller, "reason": reason}, default=repr)
+
+
 def signed(samples: Sequence[dict[str, Any]], secret: str) -> list[dict[str, Any]]:
     """Return samples with the signature that a shared secret gives them."""
     plain = orjson.loads(orjson.dumps(samples))

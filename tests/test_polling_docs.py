@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jobs.settings import load
 from metering.pollsters.dynamic_file import FIELDS
+from metering.pollsters.hypervisor import METERS
 from metering.pollsters.shipped import KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -26,6 +27,12 @@ def test_the_documentation_lists_the_meters_that_are_polled() -> None:
     }
     listed = re.findall(r"^\| `.*$", section("Meters polled through APIs"), re.MULTILINE)
     assert listed == [rows[name] for name in sorted(rows)]
+
+
+def test_the_documentation_lists_the_meters_of_a_hypervisor() -> None:
+    rows = [f"| `{name}` | {kind} | {unit} |" for name, (unit, kind) in sorted(METERS.items())]
+    listed = re.findall(r"^\| `.*$", section("Meters read from a hypervisor"), re.MULTILINE)
+    assert listed == rows
 
 
 def test_the_documentation_names_every_field_of_a_dynamic_pollster() -> None:

@@ -15,12 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
-import orjson
-
 from metering.identity import content_id
 from metering.pollsters.pace import following, pause
 from metering.pollsters.readings import Poll
-from sources.agent_message import agent_message, signed
+from sources.agent_message import agent_message, signed, stray_message
 from sources.openstack.outbox import Outbox, StoppedError, Ticket
 from sources.openstack.region import Region
 from sources.openstack.service import AbsentError, CallError, Service, result_of
@@ -128,8 +126,7 @@ class Poller(abc.ABC):
         for each in batch:
             if isinstance(each, Unreadable):
                 self._tally.count("unreadable")
-                stray = {"unreadable": each.answer, "poller": self.name, "reason": each.reason}
-                self._outbox.put(orjson.dumps(stray, default=repr), ticket)
+                self._outbox.put(stray_message(each.answer, self.name, each.reason), ticket)
             else:
                 samples.append(each)
         if not samples:
