@@ -85,7 +85,7 @@ def insert_usage(store: Store, usage: pa.Table) -> None:
     """Write usage rows (metering.schema.USAGE): every version, then the newest of each.
 
     Natural key: meter, period, project_id, resource_id, start, user_id, segment, type and unit; of a
-    version the version too. Writing rows again changes nothing; whoever is killed between the two tables must.
+    version the version too. Writing rows again changes nothing; who is killed in between must.
     """
     if usage.num_rows:
         store.insert("usage_versions", usage)
