@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import api, ingest, memory
+from benchmarks import api, ingest, memory, series
 from benchmarks.figures import Figure, keep
 from benchmarks.month import Month
 from benchmarks.scale import TINY, Scale
@@ -39,6 +39,10 @@ BENCHMARKS = (
     Benchmark(("month_by_project_p50_ms", "month_by_project_p99_ms"), api.month_by_project),
     Benchmark(("bytes_per_sample",), lambda _, month: month.bytes_per_sample()),
     Benchmark(("rss_mb", "memory_growth_percent"), lambda scale, _: memory.rss(scale)),
+    Benchmark(
+        ("usage_samples_per_s", "state_bytes_per_series", "million_series_rss_mb"),
+        lambda scale, _: series.many_series(scale),
+    ),
 )
 NAMES = [name for benchmark in BENCHMARKS for name in benchmark.figures]
 

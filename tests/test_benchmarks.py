@@ -18,6 +18,7 @@ PROMISED = {
     *("memory_growth_percent", "series_hour_p50_ms", "series_hour_p99_ms"),
     *("average_1000_by_project_p50_ms", "average_1000_by_project_p99_ms"),
     *("month_by_project_p50_ms", "month_by_project_p99_ms"),
+    *("usage_samples_per_s", "state_bytes_per_series", "million_series_rss_mb"),
 }
 
 
@@ -36,6 +37,7 @@ def test_benchmarks_write_their_figures(tmp_path: Path):
         "pubsub_samples_per_s",
         "average_1000_by_project_p50_ms",
         "bytes_per_sample",
+        "usage_samples_per_s",
     ]
     results = tmp_path / "results.json"
     command = [sys.executable, "-m", "benchmarks", "--tiny", "--results", str(results), *named]

@@ -22,6 +22,7 @@ from tests.soak.oracle import expected
 from tests.soak.service import DRAIN_SECONDS, Service, service_in
 from tests.soak.sources import RabbitSource, Source
 from tests.soak.traffic import traffic
+from tests.soak.usage import usage_differences
 
 pytestmark = pytest.mark.server
 
@@ -67,6 +68,12 @@ def assert_tables_hold(service: Service, messages: Sequence[Message], now: int) 
     assert not found, "\n".join(found)
 
 
+def assert_usage_holds(service: Service) -> None:
+    """Wait until usage is what the samples say: it is told on ticks, that of open windows by and by."""
+    wait_until(lambda: not usage_differences(service.query), "usage to be told", DRAIN_SECONDS)
+    assert usage_differences(service.query) == []
+
+
 def test_tables_equal_the_oracle_after_kills_at_random_moments(
     source: Source, tmp_path: Path
 ) -> None:
@@ -92,6 +99,7 @@ def hold_through_kills(service: Service) -> None:
     assert service.source.waiting() == 0  # what was unacknowledged would be back
     service.start()
     assert_tables_hold(service, messages, now)
+    assert_usage_holds(service)
     assert service.stop() == 0, service.tail()
 
 

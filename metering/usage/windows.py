@@ -22,7 +22,7 @@ from metering.usage.rules import UsageRules
 from metering.usage.series import EMPTY, STALE, SeriesTable, SomeSeries
 
 _EVERY: Final = 10  # s between two rows of an open window
-_FIRST: Final = 1000  # rows of open windows that may be written whatever else is
+_FIRST: Final = 10_000  # rows of open windows that may be written whatever else is
 _SHARE: Final = 0.25  # rows of open windows to others written: a fifth of all
 _AGAIN: Final = 10_000  # series worked out again at a time
 _SWEPT: Final = 50_000  # series looked at in a tick when windows become final
@@ -70,6 +70,10 @@ class UsageWindows:
     def final_until(self) -> int | None:
         """Up to when (ms) windows are final; None where none is."""
         return None if self.until == NEVER else self.until
+
+    def nbytes(self) -> int:
+        """Return the bytes held for the live series, without their texts."""
+        return self.series.nbytes() + self._dirty.nbytes + self._told.nbytes
 
     def know(self, meters: pa.Array, resources: pa.Array) -> None:
         """Take series that the store has; each is worked out again when a sample of it comes."""

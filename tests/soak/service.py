@@ -16,6 +16,7 @@ import yaml
 from tests.servers.rabbitmq import free_port, wait_until
 from tests.soak.notifications import MAX_PAYLOAD
 from tests.soak.sources import Source
+from tests.soak.usage import SETTINGS
 
 PROGRAM: Final = Path(sys.executable).with_name("streamgauge")
 PASSWORD: Final = "only-in-tests"
@@ -47,6 +48,7 @@ class Service:
             "spool": {"path": str(self.folder / "spool")},
             "feeds": [self.source.feed()],
             "job": job,
+            "usage": {"periods": list(SETTINGS.periods)},
             "decode": {"max_payload_bytes": MAX_PAYLOAD},
         }
         path = self.folder / "streamgauge.yaml"
