@@ -1,6 +1,6 @@
 """Quotas, metrics, trusts, dry runs and explanations by HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -24,9 +24,12 @@ class Keystone:
         self.made: list[tuple[Any, ...]] = []
         self.deleted: list[tuple[str, str | None]] = []
         self.error: Exception | None = None
+        self.meanwhile: Callable[[], None] | None = None  # happens while a trust is made
 
     def create(self, user_id: str, project_id: str, roles: Sequence[str], token: str | None) -> str:
         self._fail()
+        if self.meanwhile is not None:
+            self.meanwhile()
         self.made.append((user_id, project_id, tuple(roles), token))
         return f"T{len(self.made)}"
 
@@ -106,6 +109,26 @@ def test_an_alarm_stays_while_keystone_does_not_take_its_trust_back(store: Store
     ]
     keystone.error = None
     assert client.delete(path, headers=ALICE).status_code == 204
+
+
+def test_a_trust_for_what_is_refused_in_the_end_is_given_back(store: Store) -> None:
+    keystone = Keystone()
+    client = api(store, Alarming(trusts=keystone))
+    before = created(client, ALICE)
+
+    def taken_meanwhile() -> None:
+        created(client, ALICE, name="late")
+        keystone.meanwhile = None
+
+    for method, path in (("POST", "/v2/alarms"), ("PUT", f"/v2/alarms/{before['alarm_id']}")):
+        keystone.meanwhile = taken_meanwhile
+        body = definition(name="late", **TRUSTED)
+        refused = client.open(path, method=method, json=body, headers=WITH_TOKEN)
+        assert fault(refused) == (409, "Alarm with name='late' exists")
+        (late,) = (one for one in changed_alarms(store).alarms if one.name == "late")
+        client.delete(f"/v2/alarms/{late.alarm_id}", headers=ALICE)
+    assert keystone.deleted == [("T1", "secret"), ("T2", "secret")]
+    assert stored_actions(store) == []
 
 
 def test_without_a_connection_an_alarm_can_still_be_deleted(

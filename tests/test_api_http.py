@@ -3,6 +3,8 @@
 import inspect
 
 from tests import (
+    test_alarm_store,
+    test_api_alarm_trials,
     test_api_errors,
     test_api_meters,
     test_api_query_samples,
@@ -14,6 +16,8 @@ from tests.over_http import engine, store
 __all__ = ["engine", "store"]  # in the place of conftest's
 
 for _module in (
+    test_alarm_store,
+    test_api_alarm_trials,
     test_api_errors,
     test_api_meters,
     test_api_query_samples,

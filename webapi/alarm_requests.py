@@ -69,8 +69,9 @@ def check_name(alarm: Alarm) -> None:
         raise RequestError(f"Alarm with name='{alarm.name}' exists", 409)
 
 
-def check_quotas(alarm: Alarm) -> None:
-    """Let only an alarm pass for which there is room. Raises RequestError (403)."""
+def check_room(alarm: Alarm) -> None:
+    """Let only a new alarm pass for which there is a name and room. Raises RequestError (403, 409)."""
+    check_name(alarm)
     settings = services().config.alarms
     (count,) = fetch(AlarmCountQuery(alarm.project_id, alarm.user_id))
     limit = quotas_of(services().store, alarm.project_id).get(QUOTA, settings.project_quota)

@@ -3,10 +3,11 @@
 Source: Aodh: the first action that has the trust is marked as the one to delete it with.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from flask import request
 
@@ -35,8 +36,18 @@ def entrusted(alarm: Alarm, before: Alarm | None, scope: Scope) -> Alarm:
     )
 
 
+@contextlib.contextmanager
+def giving_back(after: Alarm, before: Alarm | None) -> Iterator[None]:
+    """Give back the trust that was made for `after`, should it not be written after all."""
+    try:
+        yield
+    except Exception:
+        give_back(after, before)
+        raise
+
+
 def give_back(before: Alarm, after: Alarm | None) -> None:
-    """Delete the trusts of an alarm that it does not need any more. Raises TrustsError."""
+    """Delete the trusts of one definition that the other does not have. Raises TrustsError."""
     kept = set(_trusts_of(after)) if after is not None else set()
     trusts = services().alarming.trusts
     for trust in set(_trusts_of(before)) - kept:

@@ -17,9 +17,9 @@ from store.queries.alarms import AlarmQuery
 from store.queries.predicate import AllOf, Compare, Predicate
 from webapi import alarm_writing
 from webapi.alarm_lookup import SORTS, Found, found, own_alarm, page_of
-from webapi.alarm_requests import body_json, changed_alarm, check_name, check_quotas, new_alarm
+from webapi.alarm_requests import body_json, changed_alarm, check_name, check_room, new_alarm
 from webapi.alarm_shapes import moment
-from webapi.alarm_trusts import entrusted, give_back
+from webapi.alarm_trusts import entrusted, give_back, giving_back
 from webapi.errors import RequestError, invalid_input
 from webapi.fields import QUERY, Condition, check_arguments, conditions_from, timestamp_of
 from webapi.scope import Scope, current_scope
@@ -56,11 +56,12 @@ def create_alarm() -> ResponseReturnValue:
     """Create an alarm. 400: a bad definition; 401, 403, 409: not the caller's, no room, no free name."""
     scope, body = current_scope(), body_json()
     state = _state(body, UNKNOWN)
-    with alarm_writing.WRITING:
-        alarm = new_alarm(body, str(uuid.uuid4()), scope)
-        check_name(alarm)
-        check_quotas(alarm)
-        written = alarm_writing.create(entrusted(alarm, None, scope), state)
+    alarm = new_alarm(body, str(uuid.uuid4()), scope)
+    check_room(alarm)
+    trusted = entrusted(alarm, None, scope)
+    with giving_back(trusted, None), alarm_writing.WRITING:
+        check_room(trusted)
+        written = alarm_writing.create(trusted, state)
     answer = jsonify(written.to_json())
     answer.headers["Location"] = f"{request.base_url.rstrip('/')}/{alarm.alarm_id}"
     return answer, 201
@@ -77,25 +78,23 @@ def get_alarm(alarm_id: str) -> ResponseReturnValue:
 def change_alarm(alarm_id: str) -> ResponseReturnValue:
     """Replace an alarm's definition. 400, 401, 409: as when it is created; 404: it is not there."""
     scope, body = current_scope(), body_json()
-    with alarm_writing.WRITING:
+    before = own_alarm(alarm_id, scope)
+    after = entrusted(changed_alarm(body, before.alarm, scope), before.alarm, scope)
+    with giving_back(after, before.alarm), alarm_writing.WRITING:
         before = own_alarm(alarm_id, scope)
-        asked = _state(body, before.state.state)
-        alarm = changed_alarm(body, before.alarm, scope)
-        check_name(alarm)
-        after = entrusted(alarm, before.alarm, scope)
-        state = before.state.state if _is_stale(body, before) else asked
-        written = alarm_writing.change(after, state, before)
-        give_back(before.alarm, after)
+        check_name(after)
+        written = alarm_writing.change(after, _next_state(body, before), before)
+    give_back(before.alarm, after)
     return written.to_json()
 
 
 @bp.delete("/<alarm_id>")
 def delete_alarm(alarm_id: str) -> ResponseReturnValue:
     """Delete an alarm and its trust; its history stays. 404: it is not there."""
+    scope = current_scope()
+    give_back(own_alarm(alarm_id, scope).alarm, None)
     with alarm_writing.WRITING:
-        before = own_alarm(alarm_id, current_scope())
-        give_back(before.alarm, None)
-        alarm_writing.delete(before)
+        alarm_writing.delete(own_alarm(alarm_id, scope))
     return "", 204
 
 
@@ -138,12 +137,11 @@ def _state(body: Any, default: State) -> State:
     return next(one for one in STATES if one == state)
 
 
-def _is_stale(body: Any, before: Found) -> bool:
-    """Return whether the state that a request repeats is one that has passed since it was read."""
-    read_at = body.get("state_timestamp")
-    if read_at is None:
-        return False
+def _next_state(body: Any, before: Found) -> State:
+    """Return the state that a request asks for, unless it repeats one that has passed since it was read."""
+    asked, read_at = _state(body, before.state.state), body.get("state_timestamp")
     try:
-        return timestamp_of(str(read_at)) != moment(before.state.at)
+        stale = read_at is not None and timestamp_of(str(read_at)) != moment(before.state.at)
     except ValueError:
         raise bad_value("state_timestamp", str(read_at)[:100], "invalid timestamp format") from None
+    return before.state.state if stale else asked
