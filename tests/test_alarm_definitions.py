@@ -14,7 +14,7 @@ from metering.alarms.faults import DefinitionError
 from metering.alarms.meter_rules import MeterRule, MetricsRule, StatisticsRule, meter_id, series_of
 from metering.alarms.rules import TYPES, AbsenceRule, EventRule
 from metering.alarms.selection import AllOf, AnyOf, Compare, NoneOf, Selection
-from tests.alarms import GNOCCHI, RULES, THRESHOLD, definition
+from tests.alarm_api import GNOCCHI, RULES, THRESHOLD, definition
 
 
 def alarm(kind: str = "threshold", **fields: Any) -> Alarm:

@@ -11,7 +11,7 @@ from metering.alarms.transitions import Transition
 from store.alarm_states import alarm_states, write_transitions
 from store.alarms import changed_alarms
 from store.client import Store
-from tests.alarms import ADMIN, ALICE, BOB, api, created, definition, masked
+from tests.alarm_api import ADMIN, ALICE, BOB, api, created, definition, masked
 from tests.api import fault
 
 

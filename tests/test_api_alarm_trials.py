@@ -12,7 +12,7 @@ from metering.alarms.trusts import TrustsError
 from store.alarm_states import Evaluations, write_evaluations
 from store.alarms import changed_alarms
 from store.client import Store
-from tests.alarms import ADMIN, ALICE, BOB, api, created, definition
+from tests.alarm_api import ADMIN, ALICE, BOB, api, created, definition
 from tests.api import bare_client, fault
 from webapi.alarming import Alarming
 

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from store.alarms import changed_alarms
 from store.client import Store
-from tests.alarms import ADMIN, ALICE, BOB, RULES, THRESHOLD, api, created, definition, masked
+from tests.alarm_api import ADMIN, ALICE, BOB, RULES, THRESHOLD, api, created, definition, masked
 from tests.api import bare_client, fault
 
 

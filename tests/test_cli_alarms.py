@@ -12,7 +12,7 @@ from metering.alarms.definition import Alarm
 from metering.alarms.transitions import Transition
 from metering.config import Config
 from store.client import Store
-from tests.alarms import THRESHOLD, masked
+from tests.alarm_api import THRESHOLD, masked
 from tests.api import RecordingSpool
 from webapi.alarming import Alarming
 from webapi.app import create_app

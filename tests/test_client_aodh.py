@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from store.client import Store
-from tests.alarms import TIME, masked
+from tests.alarm_api import TIME, masked
 from tests.aodh import Client, as_json, running
 
 

@@ -10,7 +10,7 @@ from metering.alarms.definition import Alarm
 from metering.alarms.transitions import Transition
 from store.alarm_states import Evaluations, write_evaluations
 from store.client import Store
-from tests.alarms import ADMIN, RULES, api, created, definition
+from tests.alarm_api import ADMIN, RULES, api, created, definition
 from webapi.alarming import Alarming
 from webapi.openapi import description
 
