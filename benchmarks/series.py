@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -87,7 +88,10 @@ def _polled(first: int, resources: int, turn: int) -> pa.Table:
     meter = np.tile(np.arange(_METERS), resources)
     number = len(resource)
     names = [f"00000000-0000-4000-8000-{first + n:012d}" for n in range(resources)]
-    metadata = [f'{{"display_name":"vm {name[-6:]}","flavor.name":"m{n % 5}"}}' for n, name in enumerate(names)]
+    metadata = [
+        f'{{"display_name":"vm {name[-6:]}","flavor.name":"m{n % 5}"}}'
+        for n, name in enumerate(names)
+    ]
     projects = [f"project-{n}" for n in range(100)]
     at = _BEGIN + turn * _POLL + resource % 1000
     columns = {
@@ -113,8 +117,7 @@ def _labels(codes: np.ndarray, texts: list[str]) -> pa.DictionaryArray:
 
 
 def _resident() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ class _UsageFn(beam.DoFn):
             usage_table(self._windows, finals, self._now - 1),
             usage_table(self._windows, told, self._now),
         ]
+        self._windows.forget()
         rows = sum(table.num_rows for table in tables)
         if rows:
             count("usage_rows", rows)

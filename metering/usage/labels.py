@@ -145,11 +145,15 @@ class Labels:
         kinds: npt.NDArray[np.uint32],
         owners: npt.NDArray[np.uint32],
         resources: npt.NDArray[np.uint32],
-    ) -> tuple[npt.NDArray[np.uint32], ...]:
-        """Forget what none of these names; return the new numbers of each old one, in turn."""
+    ) -> dict[str, npt.NDArray[np.uint32]]:
+        """Forget what none of these names; return the new number of each old kind, owner, resource."""
         self._types.clear()
         self._gaps.clear()
-        return self.kinds.keep(kinds), self.owners.keep(owners), self.resources.keep(resources)
+        return {
+            "kind": self.kinds.keep(kinds),
+            "owner": self.owners.keep(owners),
+            "resource": self.resources.keep(resources),
+        }
 
 
 class _Column:

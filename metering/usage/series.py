@@ -98,6 +98,21 @@ class SeriesTable:
         """Have the nth period's window hold nothing."""
         self._rows[f"held{nth}"][numbers] = np.zeros(1, _HELD)
 
+    def keep(self, numbers: I64, moved: dict[str, npt.NDArray[np.uint32]]) -> U64:
+        """Forget all but these, in this order; return the keys of the others.
+
+        `moved` has the new number of each old one of kind, owner and resource.
+        """
+        rows, keys = self._rows[numbers], self._index.keys[numbers]
+        gone = np.ones(len(self), np.bool_)
+        gone[numbers] = False
+        forgotten: U64 = self._index.keys[gone]
+        for name, new in moved.items():
+            rows[name] = new[rows[name]]
+        self._index, self._rows = KeyIndex(len(keys)), rows
+        self._index.add(keys)
+        return forgotten
+
     def nbytes(self) -> int:
         """Return the bytes it holds."""
         return self._index.nbytes() + self._rows.nbytes

@@ -65,6 +65,7 @@ class UsageWindows:
         self._credit = float(_FIRST)  # rows of open windows
         self._final = self.until  # ms; up to when windows may become final
         self._sweep = 0  # the next series whose windows do
+        self._forgot = self.until // rules.periods[-1]  # the longest period that began there
 
     @property
     def final_until(self) -> int | None:
@@ -174,6 +175,26 @@ class UsageWindows:
         self._sweep += _SWEPT
         if self._sweep >= len(self.series):
             self.until, self._sweep = self._final, 0
+
+    def forget(self) -> None:
+        """Forget series all of whose windows are final: the store knows them if they come back.
+
+        Between a tick, once what it told is written down, and the samples that follow.
+        """
+        longest = self.rules.periods[-1]
+        if self.until // longest == self._forgot or self._complete:
+            return
+        self._forgot = self.until // longest
+        reach = self.series.column("at") + self.rules.longest_gap
+        ended = (reach // longest + 1) * longest <= self.until
+        ended &= self.series.column("flags") & (EMPTY | STALE) == 0
+        kept = np.flatnonzero(~ended)
+        names = ("kind", "owner", "resource")
+        moved = self.labels.keep(*(self.series.column(name)[kept] for name in names))
+        keys = self.series.keep(kept, moved)
+        self._stored.put(keys, np.ones(len(keys), np.uint64))
+        self._dirty, self._told = self._dirty[kept], self._told[kept]
+        self._cursor = self._sweep = 0
 
     def standing(self, numbers: I64, until: int) -> Iterator[Told]:
         """Yield what the last windows of series hold, values held up to a time (ms)."""

@@ -90,6 +90,7 @@ class Stream:
         if tick.watermark is not None:
             self.watermark = max(tick.watermark, self.watermark or tick.watermark)
         self._tell(list(self.windows.tick(self.now, self.watermark)), self.now)
+        self.windows.forget()
         self.until = self.windows.final_until
 
     def _tell(self, told: list[Told], version: int) -> None:
