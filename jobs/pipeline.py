@@ -15,6 +15,7 @@ import apache_beam as beam
 import pyarrow as pa
 
 from metering.config import Config
+from metering.derived.deriver import Deriver, History
 from metering.repeats import Sieve
 from metering.usage.again import Past
 from metering.usage.rules import UsageRules
@@ -22,8 +23,9 @@ from metering.usage.windows import UsageWindows
 from sinks.clickhouse import Outlet, WriteSettled, WriteToClickHouse, WriteUsage
 from sources.hub import Hub
 from sources.read_feeds import Acknowledge, ReadFeeds
-from transforms import decode, normalize
+from transforms import decode, derive, normalize
 from transforms.decode import DecodePayloads
+from transforms.derive import DeriveMeters
 from transforms.normalize import Incumbents, NormalizeSamples
 from transforms.shard import ShardSamples
 from transforms.usage import WindowUsage
@@ -42,6 +44,8 @@ class Parts:
     restated: Callable[[], list[pa.Table]]
     usage_windows: Callable[[], UsageWindows]
     past: Callable[[], Past]
+    deriver: Callable[[], Deriver]
+    history: History
 
 
 def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
@@ -64,9 +68,14 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     )
     normal[normalize.SETTLED] | "WriteSettled" >> WriteSettled(parts.outlet)
     normal[normalize.LATE] | "WriteLate" >> WriteToClickHouse("late", parts.outlet)
-    normal.samples | "WriteSamples" >> WriteToClickHouse("samples", parts.outlet)
 
-    usage = normal.samples | "WindowUsage" >> WindowUsage(
+    derived = normal.samples | "DeriveMeters" >> DeriveMeters(
+        config.job.shards, parts.deriver, parts.history
+    )
+    derived[derive.REVISED] | "WriteRevised" >> WriteSettled(parts.outlet)
+    derived.samples | "WriteSamples" >> WriteToClickHouse("samples", parts.outlet)
+
+    usage = derived.samples | "WindowUsage" >> WindowUsage(
         config.job.shards, parts.usage_windows, parts.past
     )
     usage | "WriteUsage" >> WriteUsage(parts.outlet)

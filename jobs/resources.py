@@ -16,6 +16,8 @@ from jobs import feeds
 from jobs.pipeline import Parts
 from metering.config import Config
 from metering.conflicts import Stored
+from metering.derived.deriver import Deriver
+from metering.derived.pipeline_file import read_pipeline
 from metering.draft import Draft
 from metering.elements import Payloads
 from metering.repeats import Sieve
@@ -28,6 +30,7 @@ from sinks.writer import Writer
 from sources.hub import Hub
 from sources.spool import SpoolFeed, SpoolSettings
 from store.client import Store
+from store.derived import recalled_deriver
 from store.history import history
 from store.incumbents import incumbents
 from store.latest import catch_up_latest
@@ -86,6 +89,8 @@ def parts(config: Config) -> Parts:
         restated=functools.partial(_restated, config),
         usage_windows=functools.partial(_usage_windows, config),
         past=functools.partial(_past, config),
+        deriver=functools.partial(_deriver, config),
+        history=functools.partial(_samples_since, config),
     )
 
 
@@ -139,6 +144,12 @@ def _usage_windows(config: Config) -> UsageWindows:
 
 def _past(config: Config) -> Past:
     return Past(functools.partial(_samples_since, config), functools.partial(_usage_since, config))
+
+
+def _deriver(config: Config) -> Deriver:
+    derive = config.derive
+    chains = read_pipeline(derive.pipeline, round(derive.max_gap * 1000)) if derive.enabled else []
+    return recalled_deriver(resources(config).store, chains)
 
 
 def _samples_since(config: Config, since: pa.Table) -> pa.Table:

@@ -17,10 +17,11 @@ from pydantic_settings.sources.utils import parse_env_vars
 
 from jobs.faults import ConfigError, faults_of, suggestion
 from jobs.feeds import settings_of
-from metering.config import Config, Decode
+from metering.config import Config, Decode, Derive
 from metering.definitions.events import EventDefinitions
 from metering.definitions.meters import MeterDefinitions
 from metering.definitions.reading import DefinitionError
+from metering.derived.pipeline_file import read_pipeline
 
 __all__ = ["Config", "ConfigError", "load"]
 
@@ -40,6 +41,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         raise ConfigError(faults) from error
     faults += _feed_faults(config.feeds)
     faults += _definition_faults(config.decode)
+    faults += _pipeline_faults(config.derive)
     if faults:
         raise ConfigError(faults)
     return config
@@ -160,6 +162,16 @@ def _definition_faults(decode: Decode) -> list[str]:
     except DefinitionError as error:
         faults += [f"decode.events: {fault}" for fault in error.faults]
     return faults
+
+
+def _pipeline_faults(derive: Derive) -> list[str]:
+    """Return the faults of an operator's own file of derived meters, each with its file and line."""
+    try:
+        if derive.pipeline:
+            read_pipeline(derive.pipeline, 0)
+    except DefinitionError as error:
+        return [f"derive.pipeline: {fault}" for fault in error.faults]
+    return []
 
 
 def _with_variable(fault: str, environ: Mapping[str, str]) -> str:

@@ -228,6 +228,18 @@ class Alarms(_Section):
     actions: Actions = Field(Actions(), description="how actions are called")
 
 
+class Derive(_Section):
+    """Derived meters: rates, percentages and sums of other meters."""
+
+    enabled: bool = Field(True, description="whether meters are derived")
+    pipeline: Path | None = Field(
+        None, description="definitions (pipeline.yaml form); null is the shipped ones"
+    )
+    max_gap: float = Field(
+        3900.0, gt=0, description="seconds a value counts in arithmetic after its sample"
+    )
+
+
 class Config(_Section):
     """The whole configuration."""
 
@@ -242,4 +254,5 @@ class Config(_Section):
     job: Job = Field(Job(), description="the stream")
     usage: Usage = Field(Usage(), description="usage windows")
     decode: Decode = Field(Decode(), description="from payloads to samples and events")
+    derive: Derive = Field(Derive(), description="derived meters")
     alarms: Alarms = Field(Alarms(), description="alarms")

@@ -4,6 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from metering.derived.lineage import PREFIX
 from metering.repeats import Sieve
 from store.client import Store
 from store.rows import SAMPLE_COLUMNS, samples_of
@@ -32,10 +33,14 @@ def recalled_sieve(store: Store, remembered_ids: int, lateness: float, now: int)
 
 
 def _recent(store: Store, columns: str, since: int, most: int) -> pa.Table:
-    """Return columns of the newest samples to arrive, those set aside too, that have their ids."""
+    """Return columns of the newest samples to arrive, those set aside too, that have their ids.
+
+    What is derived of them comes with them, and does not come again.
+    """
     return store.query_arrow(
         f"SELECT {columns} FROM {store.name}.samples"
         " WHERE recorded_at >= toDateTime({since:UInt32}) AND message_id != ''"
+        f" AND NOT startsWith(message_id, '{PREFIX}')"
         " ORDER BY recorded_at DESC LIMIT {most:UInt64}",
         {"since": since, "most": most},
     )

@@ -3,11 +3,6 @@
 They are fetched from the package index into a folder of the system's temporary ones, kept there.
 """
 
-import importlib.util
-import subprocess
-import sys
-import tempfile
-import venv
 from pathlib import Path
 
 import pytest
@@ -15,39 +10,15 @@ import pytest
 from metering.definitions.events import EventDefinitions
 from metering.definitions.meters import MeterDefinitions
 from tests.corpus import example, notifications
+from tests.packages import fetched
 
 VERSION = "27.0.0"
-
-
-def pip(folder: Path) -> list[str]:
-    """Return a command that is pip, this environment's or one made for it."""
-    if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
-    venv.create(folder, with_pip=True)
-    return [str(folder / "bin" / "python"), "-m", "pip"]
-
-
-def fetch(target: Path) -> None:
-    """Install Ceilometer, alone, into a folder; all of it or nothing is seen there."""
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        made = Path(scratch, "package")
-        package = [f"ceilometer=={VERSION}", "--target", str(made)]
-        # Its files are read, its code never runs: Python 3.10 is too old for that.
-        command = [*pip(Path(scratch, "venv")), "install", "--quiet", "--no-deps"]
-        command += ["--ignore-requires-python", *package]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stderr
-        if not target.exists():
-            made.rename(target)
 
 
 @pytest.fixture(scope="module")
 def ceilometer() -> Path:
     """The folder of Ceilometer's package."""
-    target = Path(tempfile.gettempdir(), f"streamgauge-ceilometer-{VERSION}")
-    if not target.exists():
-        fetch(target)
-    return target / "ceilometer"
+    return fetched("ceilometer", VERSION) / "ceilometer"
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,14 @@ def test_the_graph_is_one_fused_stage(config: Config) -> None:
     pipeline.build(job, config, resources.parts(config))
     _, stages = fn_runner.FnApiRunner().create_stages(job.to_runner_api())
     # Before the endless source stand only what makes its one element and its restriction.
-    ours = ("DecodePayloads", "ShardSamples", "NormalizeSamples", "WindowUsage", "Write")
+    ours = (
+        "DecodePayloads",
+        "ShardSamples",
+        "NormalizeSamples",
+        "DeriveMeters",
+        "WindowUsage",
+        "Write",
+    )
     by_stage = [
         sorted(
             {
@@ -57,12 +64,14 @@ def test_the_graph_is_one_fused_stage(config: Config) -> None:
     assert [names for names in by_stage if names] == [
         [
             "DecodePayloads",
+            "DeriveMeters",
             "NormalizeSamples",
             "ShardSamples",
             "WindowUsage",
             "WriteEvents",
             "WriteInvalid",
             "WriteLate",
+            "WriteRevised",
             "WriteSamples",
             "WriteSettled",
             "WriteUsage",

@@ -17,6 +17,7 @@ import pytest
 
 from tests.servers.rabbitmq import RabbitServer, wait_until
 from tests.soak.comparison import differences
+from tests.soak.derived import derived_differences
 from tests.soak.notifications import MAX_PAYLOAD, Message
 from tests.soak.oracle import expected
 from tests.soak.service import DRAIN_SECONDS, Service, service_in
@@ -70,6 +71,9 @@ def assert_tables_hold(service: Service, messages: Sequence[Message], now: int) 
 
 def assert_usage_holds(service: Service) -> None:
     """Wait until usage is what the samples say: it is told on ticks, that of open windows by and by."""
+    wait_until(
+        lambda: not derived_differences(service.query), "meters to be derived", DRAIN_SECONDS
+    )
     wait_until(lambda: not usage_differences(service.query), "usage to be told", DRAIN_SECONDS)
     assert usage_differences(service.query) == []
 

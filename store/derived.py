@@ -1,0 +1,120 @@
+"""What a process that starts needs to know of stored samples to derive meters of those to come."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+
+from metering.derived.chain import Chain
+from metering.derived.deriver import Deriver
+from metering.schema import SAMPLES, TOUCHED
+from store.client import Store
+
+_ARRIVED: Final = (
+    600  # s before the newest arrival; what follows from what came since may not be written
+)
+_SERIES: Final = ["meter", "resource_id"]
+_NEWEST: Final = (
+    "SELECT meter::String AS meter, resource_id, max(newest) AS last,"
+    " last.type AS type, last.unit AS unit, last.volume AS volume, last.timestamp AS timestamp,"
+    " last.metadata AS metadata FROM {database}.latest WHERE meter IN {meters:Array(String)}"
+    " GROUP BY meter, resource_id"
+)
+_LATE: Final = (
+    "SELECT meter::String AS meter, resource_id, min(timestamp) AS timestamp"
+    " FROM {database}.samples WHERE late > 0 AND meter IN {meters:Array(String)}"
+    " GROUP BY meter, resource_id"
+)
+_LAST: Final = (
+    "FROM {database}.samples AS s WHERE s.recorded_at >="
+    " (SELECT max(recorded_at) FROM {database}.samples) - {arrived:UInt32}"
+    " AND s.late != 1 AND s.meter IN {meters:Array(String)}"
+)
+_COUNTED: Final = (
+    "SELECT s.meter::String AS meter, s.resource_id AS resource_id, min(s.timestamp) AS timestamp,"
+    f" toInt64(countIf(s.is_deleted = 0)) AS samples, max(s.version) > 0 AS revised {_LAST}"
+    " GROUP BY s.meter, s.resource_id"
+)
+_MOMENTS: Final = (
+    "SELECT any(s.meter::String) AS meter, s.resource_id AS resource_id,"
+    " min(s.timestamp) AS timestamp, toInt64(uniqExactIf(s.timestamp, s.is_deleted = 0)) AS samples,"
+    f" max(s.version) > 0 AS revised {_LAST} GROUP BY s.resource_id"
+)
+
+
+def recalled_deriver(store: Store, chains: Sequence[Chain]) -> Deriver:
+    """Return a deriver that knows the newest sample of each stored series.
+
+    What the last process may not have derived again, of samples out of order, is worked out again at
+    the first tick. Raises StoreAwayError.
+    """
+    deriver = Deriver(chains)
+    found = store.query(f"SELECT DISTINCT meter::String FROM {store.name}.latest").result_rows
+    meters = [meter for (meter,) in found if deriver.plan.places(meter)]
+    if meters:
+        deriver.take([_newest(store, meters)])
+        for series in _behind(store, deriver, meters):
+            deriver.touch(series)
+    return deriver
+
+
+def _newest(store: Store, meters: list[str]) -> pa.Table:
+    """Return the newest sample of each series (SAMPLES), as far as what follows depends on it."""
+    rows = _asked(store, _NEWEST, meters)
+    blank = pa.array([""] * rows.num_rows, pa.string())
+    columns: list[Any] = []
+    for field in SAMPLES:
+        if field.name == "recorded_at":
+            column = pa.array([0] * rows.num_rows, pa.int64())
+        else:
+            column = rows[field.name].combine_chunks() if field.name in rows.schema.names else blank
+        if pa.types.is_dictionary(field.type):
+            column = column.cast(pa.string()).dictionary_encode()
+        columns.append(column.cast(field.type))
+    return pa.table(columns, schema=SAMPLES)
+
+
+def _behind(store: Store, deriver: Deriver, meters: list[str]) -> list[pa.Table]:
+    """Return series (TOUCHED) with samples that came last and of which less is derived than of others.
+
+    Also those with late samples: `latest` may name one, and nothing is derived of these.
+    """
+    behind = [_asked(store, _LATE, meters).cast(TOUCHED)]
+    derived = sorted({name for meter in meters for name in deriver.plan.names(meter)})
+    counted = _frame(_asked(store, _COUNTED, [*meters, *derived]))
+    for place, chain in enumerate(deriver.plan.chains):
+        mine = [meter for meter in meters if place in deriver.plan.places(meter)]
+        if chain.arithmetic is not None:
+            parents = _frame(_asked(store, _MOMENTS, mine))
+        else:
+            parents = counted.filter(pl.col("meter").is_in(mine))
+        names = {meter: sorted(chain.makes(meter)) for meter in mine}
+        behind.append(_missing(parents, names, counted))
+    return [series for series in behind if series.num_rows]
+
+
+def _missing(parents: pl.DataFrame, names: dict[str, list[str]], counted: pl.DataFrame) -> pa.Table:
+    """Return the parents (TOUCHED) that were revised, or have more samples than what is derived of them."""
+    pairs = [(meter, name) for meter, made in names.items() for name in made]
+    made = pl.DataFrame(pairs, {"meter": pl.String, "name": pl.String}, orient="row").join(
+        counted.select("meter", "resource_id", "samples"), left_on="name", right_on="meter"
+    )
+    totals = made.group_by(_SERIES).agg(pl.col("samples").sum().alias("derived"))
+    both = parents.join(totals, on=_SERIES, how="left")
+    less = pl.col("derived").fill_null(0) < pl.col("samples")
+    found = both.filter(less | (pl.col("revised") == 1)).select(TOUCHED.names)
+    return found.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(TOUCHED)
+
+
+def _asked(store: Store, sql: str, meters: list[str]) -> pa.Table:
+    sql = sql.replace("{database}", store.name)
+    return store.query_arrow(sql, {"meters": meters, "arrived": _ARRIVED})
+
+
+def _frame(rows: pa.Table) -> pl.DataFrame:
+    frame = pl.DataFrame(rows)
+    return frame.with_columns(
+        pl.col("meter", "resource_id").cast(pl.String),
+        pl.col("timestamp").cast(pl.Datetime("ms", "UTC")),
+    )
