@@ -15,13 +15,13 @@ def filled_topic(bodies: Iterable[bytes]) -> Iterator[Filled]:
     """Run a server whose subscription holds these messages. Raises RuntimeError where none is built."""
     if not PROGRAM.exists():
         raise RuntimeError(MISSING)
-    server = PubSubServer()
+    server = PubSubServer(in_order=True)
     try:
         server.start()
         server.subscribe(_NAME, _NAME, ack_deadline_seconds=60)
         sizes: list[int] = []
         server.publish(_NAME, _measured(bodies, sizes))
-        where = "in a subscription of the Go library's in-memory server, which is"
+        where = "in a subscription of an in-memory server (pstest -fifo), which is"
         yield Filled([_feed(server)], sum(sizes) // max(len(sizes), 1), where)
     finally:
         server.stop()

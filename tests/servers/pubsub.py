@@ -91,15 +91,17 @@ class PubSubPlace:
 class PubSubServer(PubSubPlace):
     """The server as a process: it forgets all when it is stopped, and fails when it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_order: bool = False) -> None:
+        """`in_order` hands out each message once, first in first out, for a benchmark."""
         self.port = free_port()
+        self._options = ["-fifo"] if in_order else []
         super().__init__(f"127.0.0.1:{self.port}")
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start and wait until it listens."""
         self._process = subprocess.Popen(
-            [PROGRAM, "-port", str(self.port)],
+            [PROGRAM, "-port", str(self.port), *self._options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -24,6 +24,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+var methods = []string{"Publish", "Pull", "Acknowledge", "ModifyAckDeadline"}
+
 type order struct {
 	Fail    string
 	Code    codes.Code
@@ -85,12 +87,17 @@ func counts(server *pstest.Server) map[string]int {
 
 func main() {
 	port := flag.Int("port", 0, "the port on loopback; 0 is any")
+	inOrder := flag.Bool("fifo", false, "hand out messages in order, each once")
 	flag.Parse()
 	ordered := map[string]*failures{}
 	options := []pstest.ServerReactorOption{}
-	for _, method := range []string{"Publish", "Pull", "Acknowledge", "ModifyAckDeadline"} {
+	for _, method := range methods {
 		ordered[method] = &failures{}
 		options = append(options, pstest.ServerReactorOption{FuncName: method, Reactor: ordered[method]})
+	}
+	queue := &fifo{}
+	if *inOrder {
+		options = append(options, queue.options()...)
 	}
 	pstest.SetMinAckDeadline(time.Second) // the service's is 10 s, which tests need not wait for
 	server := pstest.NewServerWithPort(*port, options...)
@@ -106,6 +113,10 @@ func main() {
 		if method := ordered[said.Fail]; method != nil {
 			method.add(said)
 		}
-		answers.Encode(counts(server))
+		if *inOrder {
+			answers.Encode(queue.counts())
+		} else {
+			answers.Encode(counts(server))
+		}
 	}
 }
