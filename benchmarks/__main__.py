@@ -38,7 +38,9 @@ BENCHMARKS = (
     ),
     Benchmark(("month_by_project_p50_ms", "month_by_project_p99_ms"), api.month_by_project),
     Benchmark(("bytes_per_sample",), lambda _, month: month.bytes_per_sample()),
-    Benchmark(("rss_mb", "memory_growth_percent"), lambda scale, _: memory.rss(scale)),
+    Benchmark(
+        ("rss_mb", "memory_growth_percent", "peak_rss_mb"), lambda scale, _: memory.rss(scale)
+    ),
     Benchmark(
         ("usage_samples_per_s", "state_bytes_per_series", "million_series_rss_mb"),
         lambda scale, _: series.many_series(scale),

@@ -19,6 +19,9 @@ class Run(Action):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         config = loaded(parsed_args)
+        from jobs.allocator import return_memory_soon
+
+        return_memory_soon()  # before the engine is loaded
         from jobs.service import run
 
         code: int = run(config)

@@ -8,6 +8,7 @@ import re
 from importlib import resources
 
 from metering.config import Retention
+from store.buffers import buffer_little
 from store.client import Store, StoreError
 
 _RETAINED = {  # table: the column of its age, the setting
@@ -39,6 +40,7 @@ def migrate(store: Store) -> int:
             store.command(statement.replace("{database}", store.name))
         store.command(f"INSERT INTO {store.name}.schema_version (version) VALUES ({version})")
     _retain(store, store.database.retention)
+    buffer_little(store)
     return newest
 
 
