@@ -5,7 +5,9 @@ Times are of 1970-01-01 ("1 10:00" is ten o'clock on the day after), so that the
 
 from typing import Any
 
+from tests.usage.histories import Arrival, Tick
 from tests.usage.oracle import Row, Sample, Settings, usage
+from tests.usage.stream import Stream
 
 MINUTE, HOUR = 60_000, 3_600_000  # ms
 FLAVOR = {"flavor": ("flavor_name", "flavor_id")}
@@ -39,10 +41,16 @@ def delta(time: str, volume: float, **other: Any) -> Sample:
 
 
 def rows(*samples: Sample, watermark: str | None = None, **other: Any) -> list[Row]:
-    """Return the rows of an hour, unless other periods are told."""
-    return usage(
-        samples, ms(watermark) if watermark else None, Settings(**{"periods": (3600,)} | other)
-    )
+    """Return the rows of an hour, unless other periods are told; the job's windows say the same."""
+    reached = ms(watermark) if watermark else None
+    settings = Settings(**{"periods": (3600,)} | other)
+    found = usage(samples, reached, settings)
+    stream = Stream(settings)
+    arrivals = tuple(Arrival(f"{n:06}", sample) for n, sample in enumerate(samples))
+    stream.run([arrivals, Tick(ms("9 00:00"), reached)])
+    stream.all_told()
+    assert sorted(stream.usage_rows(), key=str) == sorted(found, key=str)
+    return found
 
 
 def row(start: str, type: str, own: dict[str, Any] | None = None, **told: Any) -> Row:

@@ -72,6 +72,18 @@ def test_a_job_killed_anywhere_goes_on_as_if_it_had_not_been(
     assert told(stream) == expected(past, arrivals)
 
 
+@given(histories_and_scripts())
+def test_worked_out_again_from_the_store_alone_gives_the_same_bytes(
+    drawn: tuple[History, Script],
+) -> None:
+    past, arrivals = drawn
+    stream = run(past, arrivals)
+    there = told(stream)
+    stream.rows.clear()
+    stream.again()
+    assert told(stream) == there
+
+
 def test_what_is_final_is_told_by_itself() -> None:
     past, arrivals = seeded(3)
     stream = run(past, arrivals)

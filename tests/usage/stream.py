@@ -60,6 +60,7 @@ class Stream:
         self.until: int | None = None
         self.watermark: int | None = None
         self.now = 0
+        self.late: list[Draft] = []
         self.told: list[dict[str, Any]] = []
         self.windows = UsageWindows(self.rules)
 
@@ -73,7 +74,13 @@ class Stream:
         """Store what is new; what is newer than its series goes on in order, the rest is touched."""
         by_time = sorted(self.stored.values(), key=lambda d: d.timestamp)
         newest = {(d.meter, d.resource_id): d.timestamp for d in by_time}
-        fresh = {a.message_id: draft(a) for a in batch if a.message_id not in self.stored}
+        arrived = {a.message_id: draft(a) for a in batch if a.message_id not in self.stored}
+        is_late = {
+            name: bool(self.rules.late(np.array([one.timestamp]), self.until)[0])
+            for name, one in arrived.items()
+        }
+        fresh = {name: one for name, one in arrived.items() if not is_late[name]}
+        self.late += [one for name, one in arrived.items() if is_late[name]]
         clean, late = [], []
         for one in fresh.values():
             in_order = one.timestamp > newest.get((one.meter, one.resource_id), -1)
