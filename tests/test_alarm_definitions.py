@@ -46,6 +46,14 @@ def _resource(**fields: Any) -> dict[str, Any]:
     return RULES["gnocchi_resources_threshold"] | fields
 
 
+def test_any_writing_is_text_but_control_characters_are_not() -> None:
+    assert alarm(name="größe 👩‍💻", description="two\nlines").name == "größe 👩‍💻"
+    with pytest.raises(DefinitionError, match="It holds control characters"):
+        alarm(name="a\x00b")
+    with pytest.raises(DefinitionError, match="longer than 10000 characters"):
+        alarm(description="a" * 10_001)
+
+
 def test_null_is_as_good_as_absent() -> None:
     found = alarm(ok_actions=None, time_constraints=None, description=None, enabled=None)
     assert found == alarm()

@@ -5,6 +5,7 @@ Source: the web-service library behind Aodh's API takes "60" for 60, and null fo
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from metering.alarms.faults import DefinitionError, bad_value
 
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tabs and ends of lines
 _LONGEST = 10_000  # characters of a text
 _MOST = 1000  # entries of a list
 
@@ -48,8 +50,8 @@ class Reading:
         text = str(value)
         if len(text) > _LONGEST:
             raise bad_value(field, text[:50] + "...", f"It is longer than {_LONGEST} characters.")
-        if not text.isprintable() and not text.replace("\n", "").replace("\t", "").isprintable():
-            raise bad_value(field, ascii(text)[:100], "It must be printable text.")
+        if _CONTROL.search(text):
+            raise bad_value(field, ascii(text)[:100], "It holds control characters.")
         return text
 
     def name_text(self, field: str, longest: int = 255) -> str:
