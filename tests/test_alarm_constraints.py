@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from metering.alarms.constraints import constraints_from, within
+from metering.alarms.constraints import constraints_from, turn, within
 from metering.alarms.faults import DefinitionError
 from metering.timestamps import parse_ms as moment
 
@@ -72,3 +74,22 @@ def test_a_constraint_is_served_as_it_is_read() -> None:
     )
     (again,) = constraints_from([one.to_json()])
     assert again.to_json() == one.to_json()
+
+
+@given(
+    st.integers(moment("2026-01-01T00:00:00"), moment("2026-12-31T00:00:00")),
+    st.sampled_from(["0 23 * * *", "*/5 * * * *", "30 2 * * 0", "0 0 1 * *"]),
+    st.integers(0, 10_000),
+    st.sampled_from(["", "Europe/Ljubljana", "Asia/Kolkata"]),
+    st.integers(0, 10**6),
+)
+def test_nothing_turns_before_it_is_said_to(
+    at: int, start: str, duration: int, timezone: str, share: int
+) -> None:
+    found = constraints_from([constraint(start=start, duration=duration, timezone=timezone)])
+    until = turn(found, at)
+    assert until is not None
+    assert until > at
+    between = at + (until - 1 - at) * share // 10**6
+    assert within(found, between) is within(found, at)
+    assert turn((), at) is None
