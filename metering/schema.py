@@ -118,3 +118,27 @@ INVALID: Final = pa.schema(
         pa.field("recorded_at", _S, nullable=False),
     ]
 )
+
+# What samples add to one part of an alarm: of one series in one period, a row each. part is the place of
+# the rule among the alarm's; series names meter and resource (of this process, metering.hashes), bucket
+# is the number of the period since the epoch; the first and last are told by time, then volume. counter is
+# 1 for a cumulative meter. times (ms) and volumes are filled only where the statistic takes them.
+PARTIALS: Final = pa.schema(
+    [
+        pa.field("alarm_id", _LABEL, nullable=False),
+        pa.field("part", pa.uint16(), nullable=False),
+        pa.field("series", pa.uint64(), nullable=False),
+        pa.field("bucket", pa.int64(), nullable=False),
+        pa.field("counter", pa.uint8(), nullable=False),
+        pa.field("count", pa.int64(), nullable=False),
+        pa.field("sum", pa.float64(), nullable=False),
+        pa.field("min", pa.float64(), nullable=False),
+        pa.field("max", pa.float64(), nullable=False),
+        pa.field("first", pa.float64(), nullable=False),
+        pa.field("last", pa.float64(), nullable=False),
+        pa.field("first_at", pa.int64(), nullable=False),
+        pa.field("last_at", pa.int64(), nullable=False),
+        pa.field("times", pa.list_(pa.int64()), nullable=False),
+        pa.field("volumes", pa.list_(pa.float64()), nullable=False),
+    ]
+)

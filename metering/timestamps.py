@@ -42,6 +42,11 @@ def parse_ms(value: object) -> int:
     return ms
 
 
+def iso(ms: int) -> str:
+    """Return a time (ms) as services write it: naive UTC with milliseconds."""
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")
+
+
 def _moment(text: str) -> datetime:
     # The two dashes keep out week dates and bare numbers, which fromisoformat takes from 3.11 on.
     if text[4:8:3] == "--":

@@ -1,0 +1,94 @@
+"""The periods of a `threshold` rule: they end with the newest sample, or with the watermark once it passed it.
+
+Units: times in ms. Samples are kept by the period of the clock they fall in; every such period that is new
+    is looked at once, as of its last sample.
+Source: Ceilometer's statistics over Aodh's window, which ends now; excluded outliers are periods whose
+    number of samples is more than two standard deviations from the mean.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from metering.alarms.buckets import Buckets
+from metering.alarms.buckets_statistics import Point, of_samples
+from metering.alarms.buckets_verdicts import NEVER, Moment, Verdict, verdict
+from metering.alarms.meter_rules import StatisticsRule
+from metering.alarms.states import UNKNOWN, State
+
+_OUTLYING: Final = 2  # standard deviations
+
+
+class SlidingBuckets(Buckets):
+    """Periods that end where the newest sample is."""
+
+    def __init__(self, rule: StatisticsRule) -> None:
+        super().__init__(rule)
+        look_back = rule.evaluation_periods if rule.exclude_outliers else 1
+        self.reach = rule.evaluation_periods + look_back
+
+    def present(self, moment: Moment) -> Verdict:
+        """Return what the periods say that end now."""
+        return self._until(max(self.newest, moment.passed), moment, True)
+
+    def due(self, state: State, moment: Moment) -> int:
+        """Return the watermark at which a sample goes from one period to another."""
+        end = max(self.newest, moment.passed)
+        times = [at for at, _ in self._points(end)]
+        if not times:
+            return NEVER if state == UNKNOWN else moment.passed + self.period
+        slides = min(at + ((end - at) // self.period + 1) * self.period for at in times)
+        last = self._until(end, moment, True)
+        if state != UNKNOWN and last.waits:
+            return min(slides, moment.passed + self.period)
+        return slides
+
+    def _at(self, bucket: int, moment: Moment) -> Verdict:
+        points = self._cell_points(bucket)
+        last = min(self.newest, (bucket + 1) * self.period - 1)
+        end = max((at for at, _ in points if at <= last), default=last)
+        return self._until(end, moment, bucket >= self._told)
+
+    def _passed(self, moment: Moment) -> Iterator[Verdict]:
+        if moment.passed > self.newest:
+            yield self._until(moment.passed, moment, moment.passed // self.period >= self._told)
+
+    def _emptied(self, bucket: int) -> Iterator[Verdict]:
+        """Yield what the periods say that end where a bucket begins: the watermark has reached it."""
+        if bucket - self.reach >= self._floor:
+            end = bucket * self.period
+            yield self._until(end, Moment(end, end), bucket >= self._told)
+
+    def _until(self, end: int, moment: Moment, fresh: bool) -> Verdict:
+        periods: list[list[float]] = [[] for _ in range(self.reach)]
+        for at, volume in self._points(end):
+            periods[(end - at) // self.period].append(volume)
+        filled = [volumes for volumes in reversed(periods) if volumes]
+        empty = (nth for nth, volumes in enumerate(periods) if not volumes)
+        may_come = sum(end - nth * self.period > moment.passed for nth in empty)
+        taken = _inlying(filled) if self.rule.exclude_outliers else filled
+        taken = taken[-self.rule.evaluation_periods :]
+        values = [of_samples(self.rule.statistic, volumes) for volumes in taken]
+        return verdict(self.rule, values, may_come, end, fresh)
+
+    def _points(self, end: int) -> list[Point]:
+        """Return the samples of the periods that end at a time."""
+        begin = end - self.reach * self.period
+        buckets = range(begin // self.period, end // self.period + 1)
+        points = itertools.chain.from_iterable(map(self._cell_points, buckets))
+        return [point for point in points if begin < point[0] <= end]
+
+    def _cell_points(self, bucket: int) -> list[Point]:
+        cell = self._cells.get(bucket, {})
+        return [point for one in cell.values() for point in one.points]
+
+
+def _inlying(periods: Sequence[list[float]]) -> list[list[float]]:
+    """Return the periods without those that have strangely few or many samples."""
+    counts = [len(volumes) for volumes in periods]
+    if not counts:
+        return []
+    mean, spread = float(np.mean(counts)), _OUTLYING * float(np.std(counts))
+    return [volumes for volumes in periods if mean - spread <= len(volumes) <= mean + spread]

@@ -1,0 +1,1 @@
+"""What tests of alarms are made of: transcripts, and a store in memory."""
