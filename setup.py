@@ -32,6 +32,7 @@ setup(
         "webapi": ["openapi.json"],
     },
     install_requires=[
+        "aiohttp>=3.12",
         "amqp>=5.2",
         "apache-beam==2.77.0",
         "chdb>=4.4,<5",

@@ -34,7 +34,7 @@ class Consuming:
 
 def connect(settings: RabbitSettings, address: Address) -> Consuming:
     """Return a consuming connection to `address`. Raises AwayError."""
-    connection = _connection(settings, address)
+    connection = connection_to(settings, address)
     try:
         connection.connect()
         return _consume(settings, connection)
@@ -58,7 +58,8 @@ def explain(error: Exception) -> str:
     return str(error.strerror or error) if isinstance(error, OSError) else str(error)
 
 
-def _connection(settings: RabbitSettings, address: Address) -> amqp.Connection:
+def connection_to(settings: RabbitSettings, address: Address) -> amqp.Connection:
+    """Return a connection to `address`, not connected yet."""
     host = f"[{address.host}]" if ":" in address.host else address.host
     password = address.password
     return amqp.Connection(

@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from metering.alarms.attempts import was_refused
 from metering.alarms.transitions import Delivery
@@ -68,16 +68,23 @@ class Backlog:
             self._remove(known)
             self._insert(delivery)
 
-    def fill(self, deliveries: Sequence[Delivery], whole: bool = True) -> None:
+    def fill(
+        self,
+        deliveries: Sequence[Delivery],
+        whole: bool = True,
+        settled: Callable[[Delivery], bool] = lambda _: False,
+    ) -> None:
         """Take the first pending ones of each receiver, `kept_each` at the most, as the store has them.
 
-        Where these are not the `whole` answer, any receiver may have more.
+        Where these are not the `whole` answer, any receiver may have more. `settled` tells which are done
+        with though the store did not know it yet.
         """
         counts = collections.Counter(delivery.receiver for delivery in deliveries)
         self._short = {name for name, count in counts.items() if count >= self._kept_each}
         self._all_short = not whole
         for delivery in deliveries:
-            self.put(delivery)
+            if not settled(delivery):
+                self.put(delivery)
 
     @property
     def is_short(self) -> bool:

@@ -28,7 +28,9 @@ def _checked_network(value: str) -> str:
 
 def _checked_broker(value: pydantic.SecretStr) -> pydantic.SecretStr:
     parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in ("amqp", "amqps") or not parts.hostname or not parts.username:
+    if parts.scheme not in ("amqp", "amqps") or not (
+        parts.hostname and parts.username and parts.password
+    ):
         raise ValueError("must be amqp(s)://user:password@host:port/vhost")
     return value
 
