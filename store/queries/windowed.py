@@ -74,12 +74,12 @@ def reach_query(query: StatisticsQuery) -> ReachQuery | None:
     for part in _parts(query.where):
         if not isinstance(part, Compare):
             return None
-        if part.field == "timestamp" and isinstance(part.value, dt.datetime):
-            moment = milliseconds(part.value)
-            low = max(low, moment + (part.op == "gt")) if part.op in ("ge", "gt") else low
-            high = min(high, moment + (part.op == "le")) if part.op in ("le", "lt") else high
-        elif part.field in LABELS and part.op == "eq":
+        if part.field in LABELS and part.op == "eq":
             labels.append(part)
+        elif part.field == "timestamp" and part.op in ("ge", "gt"):
+            low = max(low, _moment(part) + (part.op == "gt"))
+        elif part.field == "timestamp" and part.op in ("le", "lt"):
+            high = min(high, _moment(part) + (part.op == "le"))
         else:
             return None
     return ReachQuery(AllOf(labels), low, high)
@@ -168,6 +168,11 @@ def _parts(where: Predicate) -> Iterator[Predicate]:
             yield from _parts(part)
     else:
         yield where
+
+
+def _moment(part: Compare) -> int:
+    assert isinstance(part.value, dt.datetime)
+    return milliseconds(part.value)
 
 
 def _aggregate(number: int, func: str) -> str:
