@@ -40,14 +40,14 @@ format: $(TEST_READY)  ## let ruff mend and format the code
 bench: $(TEST_READY)  ## measure, into benchmarks/results.json (ONLY=name for one)
 	@$(BIN)/python -m benchmarks $(ONLY)
 
-soak: $(TEST_READY)  ## kill the process 200 times and compare with what was sent
+soak: $(TEST_READY)  ## kill the process 200 times for each source, compare with what was sent
 	@STREAMGAUGE_SOAK_KILLS=200 $(BIN)/pytest -s tests/test_kill.py -k kills
 
 services:  ## install and start the servers that tests use (Debian)
 	@scripts/services
 
 clean:  ## remove what was installed and made, not the data
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .services build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'
