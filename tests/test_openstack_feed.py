@@ -12,11 +12,13 @@ import pytest
 
 from metering.config import Decode
 from metering.decode import Decoder
+from metering.pollsters.readings import Poll
 from metering.pollsters.shipped import KINDS, METERS
 from metering.signature import is_signed
 from sources.feed import FeedError
 from sources.openstack.feed import OpenStackFeed
 from sources.openstack.outbox import BOUND
+from sources.openstack.poller import Poller
 from sources.openstack.settings import OpenStackSettings
 from tests.polling import Polled, only, polling
 from tests.servers.cloud import Answer, Request, StubCloud, server
@@ -639,3 +641,57 @@ def test_dynamic_pollsters_call_any_service_of_the_catalog(
     assert [stray["unreadable"]["tenant_id"] for stray in polled.strays] == ["b"]
     assert {request.headers["x-special"] for request in cloud.asked("/rating/")} == {"yes"}
     assert len(cloud.asked("/projects/a")) == 1  # its answer is kept
+
+
+def test_a_dynamic_pollsters_path_is_below_the_address_in_the_catalog(
+    cloud: StubCloud, tmp_path: Path
+) -> None:
+    fill(cloud)
+    text = DYNAMIC.partition("  extra_metadata_fields:")[0]
+    for old, new in {
+        "endpoint_type: rating": "endpoint_type: image",
+        "v1/summary": "v2/images",
+        "response_entries_key: summary": "response_entries_key: images",
+        '"rate | float(value)"': "size",
+        "resource_id_attribute: tenant_id": "resource_id_attribute: id",
+        "project_id_attribute: tenant_id": "project_id_attribute: owner",
+    }.items():
+        text = text.replace(old, new)
+    (tmp_path / "images.yaml").write_text(text)
+    meters = only(tmp_path / "polling", "dynamic.*")
+    with polling(cloud, tmp_path / "x", polling=meters, pollsters=[tmp_path]) as polled:
+        polled.until_polls(1)
+    assert polled.volumes() == {("dynamic.rating", "i"): 1000}
+
+
+def test_a_sample_counts_without_the_extra_call_that_failed(
+    cloud: StubCloud, tmp_path: Path
+) -> None:
+    (tmp_path / "rating.yaml").write_text(DYNAMIC)
+    cloud.other["/rating/v1/summary"] = {"summary": [{"tenant_id": "gone", "rate": "1"}]}
+    meters = only(tmp_path / "polling", "dynamic.*")
+    with polling(cloud, tmp_path / "x", polling=meters, pollsters=[tmp_path]) as polled:
+        polled.until_polls(1)
+        assert "project_name: no /identity/v3/projects/gone there" in polled.status["last_error"]
+    assert polled.volumes() == {("dynamic.rating", "gone"): 1.0}
+
+
+class Broken(Poller):
+    """A poller with a fault that nobody foresaw."""
+
+    _services = ()
+
+    def _read(self, poll: Poll) -> Iterator[dict[str, Any]]:
+        raise RuntimeError("a fault of ours")
+
+
+def test_a_fault_that_nobody_foresaw_ends_the_feed_and_is_told(
+    cloud: StubCloud, tmp_path: Path
+) -> None:
+    with polling(cloud, tmp_path, polling=only(tmp_path, "image.size")) as polled:
+        feed = polled.feed
+        assert feed._plan is not None
+        broken = Broken(feed._plan.regions[0], "things", 1, frozenset(), False)
+        broken.start(feed.settings, feed._outbox, feed._tally, feed._stopping).join()
+        with pytest.raises(FeedError, match="stub/one things: RuntimeError: a fault of ours"):
+            feed.poll(0)

@@ -81,8 +81,11 @@ class DynamicPoller(Poller):
         key = f"{extra.call.endpoint_type} {url}"
         until, found = self._answers.get(key, (0.0, None))
         if time.monotonic() >= until:
-            answer = extra.call.read(self._text(extra.call, url))
-            # The answer to one thing's own call is an object around it.
+            try:
+                answer = extra.call.read(self._text(extra.call, url))
+            except (AbsentError, CallError) as error:  # the sample counts without it
+                self._trouble = f"{extra.name}: {error}"
+                return []
             found = extra.call.page(answer)
             if len(self._answers) >= _REMEMBERED:
                 self._answers.clear()
@@ -95,7 +98,7 @@ class DynamicPoller(Poller):
         Raises AbsentError, CallError.
         """
         service = self.region.service(call.endpoint_type)
-        address = service.run(service.plain_address)
+        address = service.run(service.listed_address)
         request = Request(
             url if urlsplit(url).netloc else urljoin(address + "/", url),
             headers=dict(call.headers),

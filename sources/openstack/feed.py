@@ -6,9 +6,10 @@ Guarantee: what was acknowledged is stored; what had been read and not yet store
 """
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sources.feed import Feed, FeedSettings, Payloads
+from sources.feed import Feed, FeedError, FeedSettings, Payloads
 from sources.openstack.outbox import Outbox
 from sources.openstack.settings import OpenStackSettings
 from sources.openstack.tally import Tally
@@ -16,7 +17,7 @@ from sources.openstack.tally import Tally
 if TYPE_CHECKING:
     from sources.openstack.plan import Plan
 
-_PATIENCE = 5.0  # s; for a poller to notice that it is stopped
+_PATIENCE = 5.0  # s; for pollers to notice that they are stopped
 
 
 class OpenStackFeed(Feed):
@@ -44,7 +45,9 @@ class OpenStackFeed(Feed):
         ]
 
     def poll(self, timeout: float) -> Payloads | None:
-        """Return what was polled meanwhile."""
+        """Return what was polled meanwhile. Raises FeedError where a poller ended by itself."""
+        if self._tally.failure is not None:
+            raise FeedError(self._tally.failure)
         return self._outbox.take(timeout)
 
     def ack(self, receipt: int) -> None:
@@ -57,8 +60,9 @@ class OpenStackFeed(Feed):
         self._outbox.stop()
         for region in self._plan.regions if self._plan else ():
             region.close()
+        ends = time.monotonic() + _PATIENCE
         for thread in self._threads:
-            thread.join(_PATIENCE)
+            thread.join(max(0.0, ends - time.monotonic()))
         self._threads.clear()
 
     def status(self) -> dict[str, Any]:

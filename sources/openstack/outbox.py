@@ -8,6 +8,7 @@ from collections import deque
 from sources.feed import Payloads
 
 BOUND = 4 * 1024**2  # bytes; pollers wait beyond
+PART = 1024**2  # bytes that are taken at once
 
 
 class StoppedError(Exception):
@@ -62,7 +63,7 @@ class Outbox:
             self.stored += ticket.stored
 
     def take(self, timeout: float) -> Payloads | None:
-        """Return all that waits, waiting at most `timeout` s for anything."""
+        """Return what waits, some PART bytes at the most; waits `timeout` s at the most for any."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while not self._waiting:
@@ -70,13 +71,15 @@ class Outbox:
                 if left <= 0 or self._stopped:
                     return None
                 self._changed.wait(left)
-            bodies, tickets = zip(*self._waiting, strict=True)
-            self._waiting.clear()
-            self._bytes = 0
+            taken: list[tuple[bytes, Ticket]] = []
+            left_over = self._bytes - PART
+            while self._waiting and (not taken or self._bytes > left_over):
+                taken.append(self._waiting.popleft())
+                self._bytes -= len(taken[-1][0])
             receipt = next(self._numbers)
-            self._out[receipt] = list(tickets)
+            self._out[receipt] = [ticket for _, ticket in taken]
             self._changed.notify_all()
-        return Payloads(self._feed, list(bodies), receipt)
+        return Payloads(self._feed, [body for body, _ in taken], receipt)
 
     def ack(self, receipt: int) -> None:
         """Say that what was taken under a receipt is stored."""

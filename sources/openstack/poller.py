@@ -7,6 +7,7 @@ Errors: what of an answer cannot be read goes on as a payload of its own, and so
 
 import abc
 import dataclasses
+import logging
 import random
 import threading
 import time
@@ -28,6 +29,7 @@ from sources.openstack.tally import Tally
 BATCH: Final = 250  # samples a message
 _IN_VAIN: Final = 20  # calls without an answer, one after the other, that end a poll
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Poller(abc.ABC):
         self._outbox = outbox
         self._tally = tally
         self._stopping = stopping
-        thread = threading.Thread(target=self._run, name=f"poll {self.name}", daemon=True)
+        thread = threading.Thread(target=self._watched, name=f"poll {self.name}", daemon=True)
         thread.start()
         return thread
 
@@ -78,6 +80,13 @@ class Poller(abc.ABC):
     @abc.abstractmethod
     def _services(self) -> tuple[str, ...]:
         """The types of the services that it asks."""
+
+    def _watched(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:  # noqa: BLE001 - ends the feed, which tells it
+            self._tally.failure = f"{self.name}: {type(error).__name__}: {error}"
+            _log.debug("%s failed", self.name, exc_info=True)
 
     def _run(self) -> None:
         due = time.monotonic() + random.uniform(0, self._settings.jitter)

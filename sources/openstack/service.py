@@ -94,15 +94,16 @@ class Service:
         self._stopping = stopping
         self._patient_until = 0.0  # monotonic, s
         version = _VERSIONS.get(kind)
-        self._adapter = Adapter(
-            cloud.get_session(),
-            service_type=kind,
-            interface=cloud.get_interface(kind),
-            region_name=cloud.get_region_name(kind),
-            endpoint_override=cloud.get_endpoint(kind),
-            min_version=version,
-            max_version=version and f"{version}.latest",
-        )
+        where: dict[str, Any] = {
+            "service_type": kind,
+            "interface": cloud.get_interface(kind),
+            "region_name": cloud.get_region_name(kind),
+            "endpoint_override": cloud.get_endpoint(kind),
+        }
+        self._as_listed = Adapter(cloud.get_session(), **where)
+        if version is not None:
+            where |= {"min_version": version, "max_version": f"{version}.latest"}
+        self._adapter = Adapter(cloud.get_session(), **where)
         self.concurrency = settings.concurrency
         self._pool = ThreadPoolExecutor(settings.concurrency, thread_name_prefix=kind)
 
@@ -121,20 +122,23 @@ class Service:
         """Start nothing any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def plain_address(self) -> str:
-        """Return where the catalog says that it is, without a slash. Raises AbsentError, CallError."""
-        found = self._insistent(self._adapter.get_endpoint)
+    def listed_address(self) -> str:
+        """Return where the catalog says that it is. Raises AbsentError, CallError."""
+        return self._found(self._as_listed)
+
+    def address(self) -> str:
+        """Return where its paths begin. Raises AbsentError, CallError."""
+        found = self._found(self._adapter)
+        if self.kind == "object-store":
+            return found.partition("/v1")[0] + "/v1"
+        ending = _FIXED.get(self.kind)
+        return found + ending if ending and not found.endswith(("/v2", ending)) else found
+
+    def _found(self, adapter: Adapter) -> str:
+        found = self._insistent(adapter.get_endpoint)
         if not found:
             raise AbsentError(self.kind, "not in the catalog")
         return str(found).rstrip("/")
-
-    def address(self) -> str:
-        """Return where its paths begin, without a slash. Raises AbsentError, CallError."""
-        found = self.plain_address()
-        if self.kind == "object-store":
-            return found.partition("/v1")[0] + "/v1"
-        ending = _FIXED.get(self.kind, "")
-        return found if found.endswith(("/v2", ending)) else found + ending
 
     def answer(self, request: Request) -> requests.Response:
         """Return the answer to a call. Raises CallError."""

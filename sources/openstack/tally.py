@@ -21,6 +21,7 @@ class Tally:
         self._troubles: dict[str, str] = {}
         self._away: set[str] = set()
         self._absent: dict[str, str] = {}
+        self.failure: str | None = None  # what nobody foresaw, and ended a poller
 
     def count(self, what: str, by: int = 1) -> None:
         """Add to one of COUNTED."""

@@ -28,7 +28,7 @@ USER: Final = "0ddba115" * 4
 ADDRESSES: Final = {
     "compute": "/v2.1",
     "block-storage": "/v3",
-    "image": "/v2",
+    "image": "",
     "network": "",
     "load-balancer": "",
     "shared-file-system": "/v2",
@@ -179,6 +179,8 @@ class StubCloud:
                 self._log_in(json.loads(body))
             if version := _VERSION.fullmatch(request.path):
                 self._describe(request.path, version[1])
+            if self._without_region(request.path) == "/image":
+                raise Answer({"versions": [self._version(f"{request.path}/v2/", "v2.9")]}, 300)
             if request.headers.get("x-auth-token") != "token":
                 raise Answer({"error": {"code": 401}}, 401)
             path = self._without_region(request.path)
@@ -194,18 +196,17 @@ class StubCloud:
             return answer
 
     def _describe(self, path: str, version: str) -> None:
-        links = [{"rel": "self", "href": f"{self.url}{path}"}]
-        raise Answer(
-            {
-                "version": {
-                    "id": version,
-                    "status": "CURRENT",
-                    "links": links,
-                    "version": "2.96" if version == "v2.1" else "",
-                    "min_version": "2.1" if version == "v2.1" else "",
-                }
-            }
-        )
+        raise Answer({"version": self._version(path, version)})
+
+    def _version(self, path: str, version: str) -> dict[str, Any]:
+        compute = version == "v2.1"  # the others' microversions are not looked at
+        return {
+            "id": version,
+            "status": "CURRENT",
+            "links": [{"rel": "self", "href": f"{self.url}{path}"}],
+            "version": "2.96" if compute else "",
+            "min_version": "2.1" if compute else "",
+        }
 
     def _without_region(self, path: str) -> str:
         first, _, rest = path[1:].partition("/")
