@@ -11,9 +11,10 @@ from metering.derived.deriver import Deriver
 from metering.schema import SAMPLES, TOUCHED
 from store.client import Store
 
-_ARRIVED: Final = (
-    600  # s before the newest arrival; what follows from what came since may not be written
-)
+# Seconds before the newest arrival; what follows from what came since may not be written. Where it
+# can't be told by counting all of it is worked out again, so there only what came very last.
+_ARRIVED: Final = 600
+_ARRIVED_LAST: Final = 60
 _SERIES: Final = ["meter", "resource_id"]
 _NEWEST: Final = (
     "SELECT meter::String AS meter, resource_id, max(newest) AS last,"
@@ -36,10 +37,13 @@ _COUNTED: Final = (
     f" toInt64(countIf(s.is_deleted = 0)) AS samples, max(s.version) > 0 AS revised {_LAST}"
     " GROUP BY s.meter, s.resource_id"
 )
-_MOMENTS: Final = (
-    "SELECT any(s.meter::String) AS meter, s.resource_id AS resource_id,"
-    " min(s.timestamp) AS timestamp, toInt64(uniqExactIf(s.timestamp, s.is_deleted = 0)) AS samples,"
-    f" max(s.version) > 0 AS revised {_LAST} GROUP BY s.resource_id"
+_FIRSTS: Final = (
+    "SELECT meter::String AS meter, resource_id, min(first) AS first FROM {database}.latest"
+    " WHERE meter IN {meters:Array(String)} GROUP BY meter, resource_id"
+)
+_OPERANDS: Final = (
+    "SELECT s.meter::String AS meter, s.resource_id AS resource_id, min(s.timestamp) AS timestamp"
+    f" {_LAST} GROUP BY s.meter, s.resource_id"
 )
 
 
@@ -83,33 +87,38 @@ def _behind(store: Store, deriver: Deriver, meters: list[str]) -> list[pa.Table]
     behind = [_asked(store, _LATE, meters).cast(TOUCHED)]
     derived = sorted({name for meter in meters for name in deriver.plan.names(meter)})
     counted = _frame(_asked(store, _COUNTED, [*meters, *derived]))
+    firsts = pl.DataFrame(_asked(store, _FIRSTS, meters))
+    counted = counted.join(firsts, on=_SERIES, how="left")
     for place, chain in enumerate(deriver.plan.chains):
         mine = [meter for meter in meters if place in deriver.plan.places(meter)]
         if chain.arithmetic is not None:
-            parents = _frame(_asked(store, _MOMENTS, mine))
+            behind.append(_asked(store, _OPERANDS, mine, _ARRIVED_LAST).cast(TOUCHED))
         else:
-            parents = counted.filter(pl.col("meter").is_in(mine))
-        names = {meter: sorted(chain.makes(meter)) for meter in mine}
-        behind.append(_missing(parents, names, counted))
+            names = {meter: sorted(chain.makes(meter)) for meter in mine}
+            behind.append(_missing(counted.filter(pl.col("meter").is_in(mine)), names, counted))
     return [series for series in behind if series.num_rows]
 
 
 def _missing(parents: pl.DataFrame, names: dict[str, list[str]], counted: pl.DataFrame) -> pa.Table:
-    """Return the parents (TOUCHED) that were revised, or have more samples than what is derived of them."""
+    """Return the parents (TOUCHED) that were revised, or have more samples than what is derived of them.
+
+    Of a first sample nothing may be derived.
+    """
     pairs = [(meter, name) for meter, made in names.items() for name in made]
     made = pl.DataFrame(pairs, {"meter": pl.String, "name": pl.String}, orient="row").join(
         counted.select("meter", "resource_id", "samples"), left_on="name", right_on="meter"
     )
     totals = made.group_by(_SERIES).agg(pl.col("samples").sum().alias("derived"))
     both = parents.join(totals, on=_SERIES, how="left")
-    less = pl.col("derived").fill_null(0) < pl.col("samples")
+    alone = (pl.col("first") >= pl.col("timestamp")).fill_null(False).cast(pl.Int64)
+    less = pl.col("derived").fill_null(0) + alone < pl.col("samples")
     found = both.filter(less | (pl.col("revised") == 1)).select(TOUCHED.names)
     return found.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(TOUCHED)
 
 
-def _asked(store: Store, sql: str, meters: list[str]) -> pa.Table:
+def _asked(store: Store, sql: str, meters: list[str], arrived: int = _ARRIVED) -> pa.Table:
     sql = sql.replace("{database}", store.name)
-    return store.query_arrow(sql, {"meters": meters, "arrived": _ARRIVED})
+    return store.query_arrow(sql, {"meters": meters, "arrived": arrived})
 
 
 def _frame(rows: pa.Table) -> pl.DataFrame:
