@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import api, ingest, memory, series
+from benchmarks import api, clouds, ingest, memory, series
 from benchmarks.figures import Figure, keep
 from benchmarks.month import Month
 from benchmarks.scale import TINY, Scale
@@ -45,6 +45,7 @@ BENCHMARKS = (
         ("usage_samples_per_s", "state_bytes_per_series", "million_series_rss_mb"),
         lambda scale, _: series.many_series(scale),
     ),
+    Benchmark(("poll_10000_servers_s",), lambda scale, _: clouds.poll_servers(scale)),
 )
 NAMES = [name for benchmark in BENCHMARKS for name in benchmark.figures]
 

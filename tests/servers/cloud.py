@@ -120,6 +120,7 @@ class StubCloud:
         self.given: list[tuple[str, int]] = []  # (server, cpu time) of each
         self.at_once = collections.Counter[str]()  # requests under way, and the most there were
         self.most_at_once = collections.Counter[str]()
+        self._indexed: tuple[Any, dict[str, dict[str, Any]]] = None, {}
         self._lock = threading.Lock()
         app = Flask(__name__)
         app.wsgi_app = self._serve  # type: ignore[method-assign]
@@ -181,6 +182,8 @@ class StubCloud:
                 self._describe(request.path, version[1])
             if self._without_region(request.path) == "/image":
                 raise Answer({"versions": [self._version(f"{request.path}/v2/", "v2.9")]}, 300)
+            if request.path == "/stub":
+                raise Answer(self._told())
             if request.headers.get("x-auth-token") != "token":
                 raise Answer({"error": {"code": 401}}, 401)
             path = self._without_region(request.path)
@@ -194,6 +197,16 @@ class StubCloud:
             raise Answer({"error": "not found"}, 404)
         except Answer as answer:
             return answer
+
+    def _told(self) -> dict[str, Any]:
+        """Return how many services' calls there were, how many at once, and when they came."""
+        calls = [each for each in self.requests if "/v2.1/" in each.path]
+        return {
+            "calls": len(calls),
+            "at_once": max(self.most_at_once.values()),
+            "first": calls[0].began if calls else None,
+            "last": calls[-1].began if calls else None,
+        }
 
     def _describe(self, path: str, version: str) -> None:
         raise Answer({"version": self._version(path, version)})
@@ -271,7 +284,7 @@ class StubCloud:
     def _diagnostics(self, server: str, request: Request) -> None:
         if request.headers.get("openstack-api-version") != "compute 2.48":
             raise Answer({"error": "the old form"}, 400)
-        found = next((each for each in self.lists["servers"] if each["id"] == server), None)
+        found = self._servers().get(server)
         if found is None:
             raise Answer({"itemNotFound": {"code": 404}}, 404)
         if found["status"] != "ACTIVE":
@@ -280,6 +293,12 @@ class StubCloud:
             time_ = next(self.work)
             self.given.append((server, time_))
         raise Answer(diagnostics(server, time_))
+
+    def _servers(self) -> dict[str, dict[str, Any]]:
+        listed = self.lists["servers"]
+        if self._indexed[0] is not listed:
+            self._indexed = listed, {each["id"]: each for each in listed}
+        return self._indexed[1]
 
     def _recordsets(self, zone: str, request: Request) -> None:
         found = next(each for each in self.lists["zones"] if each["id"] == zone)
