@@ -1,8 +1,8 @@
 """The pipeline: one reading of this file is the data's way. The same object on every runner.
 
-feeds -> ReadFeeds -> DecodePayloads -> ShardSamples -> NormalizeSamples -> WindowUsage -> usage
-                        |- events                         |- settled  '- samples
-                        '- invalid                        '- late
+feeds -> ReadFeeds -> DecodePayloads -> ShardSamples -> NormalizeSamples -> DeriveMeters -> samples
+                        |- events, alarms on them         |- settled                     |- usage
+                        '- invalid                        '- late                        '- alarms
 
 Every transform has a label: it names saved state, renaming one is a breaking change. In process the
 graph must stay one fused stage: no GroupByKey, Reshuffle, Flatten, side input or timer.
@@ -14,6 +14,7 @@ from collections.abc import Callable
 import apache_beam as beam
 import pyarrow as pa
 
+from metering.alarms.book import AlarmBook
 from metering.config import Config
 from metering.derived.deriver import Deriver, History
 from metering.repeats import Sieve
@@ -21,9 +22,11 @@ from metering.usage.again import Past
 from metering.usage.rules import UsageRules
 from metering.usage.windows import UsageWindows
 from sinks.clickhouse import Outlet, WriteSettled, WriteToClickHouse, WriteUsage
+from sinks.notify import NotifyActions, Offer
 from sources.hub import Hub
 from sources.read_feeds import Acknowledge, ReadFeeds
 from transforms import decode, derive, normalize
+from transforms.alarms import EvaluateAlarms, EvaluateEventAlarms, MatchAlarms
 from transforms.decode import DecodePayloads
 from transforms.derive import DeriveMeters
 from transforms.normalize import Incumbents, NormalizeSamples
@@ -46,6 +49,8 @@ class Parts:
     past: Callable[[], Past]
     deriver: Callable[[], Deriver]
     history: History
+    alarms: Callable[[], AlarmBook]
+    offer: Offer
 
 
 def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
@@ -79,3 +84,10 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
         config.job.shards, parts.usage_windows, parts.past
     )
     usage | "WriteUsage" >> WriteUsage(parts.outlet)
+
+    matched = derived.samples | "MatchAlarms" >> MatchAlarms(parts.alarms)
+    transitions = matched | "EvaluateAlarms" >> EvaluateAlarms(parts.alarms)
+    transitions | "NotifyActions" >> NotifyActions(parts.outlet, parts.offer)
+
+    by_events = decoded[decode.EVENTS] | "EvaluateEventAlarms" >> EvaluateEventAlarms(parts.alarms)
+    by_events | "NotifyEventActions" >> NotifyActions(parts.outlet, parts.offer)

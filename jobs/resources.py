@@ -8,12 +8,15 @@ import functools
 import queue
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 
 import pyarrow as pa
 
 from jobs import feeds
 from jobs.pipeline import Parts
+from metering.alarms.book import AlarmBook
+from metering.alarms.transitions import Delivery
 from metering.config import Config
 from metering.conflicts import Stored
 from metering.derived.deriver import Deriver
@@ -26,9 +29,12 @@ from metering.usage.rules import UsageRules
 from metering.usage.windows import UsageWindows
 from sinks.clickhouse import Outlet
 from sinks.latest import LatestWriter
+from sinks.pool import DeliveryPool
 from sinks.writer import Writer
 from sources.hub import Hub
 from sources.spool import SpoolFeed, SpoolSettings
+from store.alarm_shelf import AlarmShelf
+from store.alarm_states import mend_transitions
 from store.client import Store
 from store.derived import recalled_deriver
 from store.history import history
@@ -38,6 +44,18 @@ from store.migrate import migrate
 from store.recall import recalled_sieve
 from store.usage import recalled_windows, stored_final_until, stored_usage
 from store.usage_since import keep_usage_since
+
+
+class Delivering:
+    """Where the deliveries of transitions go: to the pool where there is one; the store has them anyway."""
+
+    def __init__(self) -> None:
+        self.pool: DeliveryPool | None = None
+
+    def offer(self, deliveries: Sequence[Delivery]) -> None:
+        """Have these delivered; they are in the store. Raises what the pool failed with."""
+        if self.pool is not None:
+            self.pool.offer(deliveries)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +69,14 @@ class Resources:
     writer: Writer
     latest: LatestWriter
     restated: "queue.SimpleQueue[pa.Table]" = dataclasses.field(default_factory=queue.SimpleQueue)
+    delivering: Delivering = dataclasses.field(default_factory=Delivering)
+
+    @functools.cached_property
+    def alarms(self) -> AlarmBook:
+        """The alarms of this process, as the store has them."""
+        writer = self.writer
+        shelf = AlarmShelf(self.store, writer.flush, writer.write, _now, uuid.uuid4().hex)
+        return AlarmBook(shelf, round(self.config.alarms.repeat * 1000), _now())
 
     def close(self) -> None:
         """Close all, and forget them."""
@@ -91,6 +117,8 @@ def parts(config: Config) -> Parts:
         past=functools.partial(_past, config),
         deriver=functools.partial(_deriver, config),
         history=functools.partial(_samples_since, config),
+        alarms=functools.partial(_alarms, config),
+        offer=functools.partial(_offer, config),
     )
 
 
@@ -99,6 +127,7 @@ def _open(config: Config) -> Resources:
     migrate(store)
     keep_usage_since(store, config.usage.periods)
     catch_up_latest(store)
+    mend_transitions(store)
     spool = SpoolFeed(SpoolSettings(name=feeds.RESERVED, **config.spool.model_dump()))
     hub = Hub([spool, *feeds.build(config)], config.job.queue_bytes)
     try:
@@ -125,6 +154,18 @@ def _acknowledge(config: Config, taken: list[Payloads]) -> None:
 def _outlet(config: Config) -> Outlet:
     held = resources(config)
     return Outlet(held.store, held.writer, held.latest)
+
+
+def _alarms(config: Config) -> AlarmBook:
+    return resources(config).alarms
+
+
+def _offer(config: Config, deliveries: Sequence[Delivery]) -> None:
+    resources(config).delivering.offer(deliveries)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _sieve(config: Config) -> Sieve:

@@ -49,6 +49,9 @@ def test_the_graph_is_one_fused_stage(config: Config) -> None:
         "NormalizeSamples",
         "DeriveMeters",
         "WindowUsage",
+        "MatchAlarms",
+        "Evaluate",
+        "Notify",
         "Write",
     )
     by_stage = [
@@ -65,7 +68,12 @@ def test_the_graph_is_one_fused_stage(config: Config) -> None:
         [
             "DecodePayloads",
             "DeriveMeters",
+            "EvaluateAlarms",
+            "EvaluateEventAlarms",
+            "MatchAlarms",
             "NormalizeSamples",
+            "NotifyActions",
+            "NotifyEventActions",
             "ShardSamples",
             "WindowUsage",
             "WriteEvents",

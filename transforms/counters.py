@@ -20,6 +20,7 @@ _WHAT: Final = {
     "late": "samples that came when their window was final",
     "usage_rows": "usage rows that were written",
     "series_again": "series whose usage was worked out again from stored samples",
+    "alarm_transitions": "alarms that changed their state",
     "deliveries_delivered": "deliveries of alarms' actions that arrived",
     "deliveries_failed": "attempts at deliveries that failed, and are to be repeated",
     "deliveries_dead": "deliveries given up",

@@ -28,7 +28,9 @@ class _DecodeFn(beam.DoFn):
 
     def process(self, element: list[Payloads] | Beat) -> Iterator[Any]:
         if isinstance(element, Beat):
-            yield self._watermark.tick(element)
+            tick = self._watermark.tick(element)
+            yield tick
+            yield pvalue.TaggedOutput(EVENTS, tick)
             return
         for feed, parts in itertools.groupby(element, key=lambda part: part.feed):
             decoded = self._decoded(feed, list(parts))
@@ -54,7 +56,7 @@ def _tables(decoded: Decoded) -> Iterator[Any]:
 
 @dataclasses.dataclass
 class DecodePayloads(beam.PTransform):
-    """PCollection[list[Payloads] | Beat] -> samples (SAMPLES tables and Ticks), events, invalid.
+    """PCollection[list[Payloads] | Beat] -> samples and events (tables and Ticks), invalid.
 
     State:  the reader's newest event times, for its watermark; an element comes to one reader.
     Errors: what can't be decoded goes to `invalid` with its reason; nothing is dropped.

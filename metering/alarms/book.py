@@ -114,8 +114,15 @@ class AlarmBook:
             for entry in due:
                 made += self._repeated(entry)
             self._ticked = True
-            self._count()
+            if self._moment.now - self._counted >= _COUNTED:
+                self.tell_counts()
             return made
+
+    def tell_counts(self) -> None:
+        """Have it written how often alarms were evaluated."""
+        with self._lock:
+            self._counted = self._moment.now
+            self._shelf.evaluated(list(self._roster.counted()))
 
     def next_mark(self) -> int:
         """Return the least watermark (ms) at which an alarm is due."""
@@ -189,8 +196,3 @@ class AlarmBook:
             if follower in self._roster.entries:
                 self._changed[follower] = self._roster.entries[follower]
         return made
-
-    def _count(self) -> None:
-        if self._moment.now - self._counted >= _COUNTED:
-            self._counted = self._moment.now
-            self._shelf.evaluated(list(self._roster.counted()))

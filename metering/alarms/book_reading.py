@@ -3,6 +3,7 @@
 Guarantee: what was given to the store before is read, what comes after is not: each sample counts once.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from metering.alarms.book_entries import Entry
 from metering.alarms.book_roster import Roster
-from metering.alarms.book_shelf import Changes, Recalled, Shelf
+from metering.alarms.book_shelf import Changes, Recalled, Shelf, ShelfAwayError
 from metering.alarms.buckets_partials import rows_of
 from metering.alarms.buckets_verdicts import BEFORE_ALL, NEVER, Moment
 from metering.alarms.evaluation import Part
@@ -51,14 +52,14 @@ class Reader:
 
     def read(self, moment: Moment, epoch: int) -> Iterator[Entry]:
         """Yield the alarms that are to be evaluated, as what they look at has changed."""
-        found = self._shelf.changes(self._since)
-        if found is not None:
+        with contextlib.suppress(ShelfAwayError):  # it is asked again after the next tick
+            found = self._shelf.changes(self._since)
             states = self._shelf.states() if not self._started else {}
             yield from self._changed(found, states)
             self._since = found.until
-        yield from self._recalled(moment, epoch)
-        self._started = self._started or found is not None
-        yield from self._again(moment, epoch)
+            yield from self._recalled(moment, epoch)
+            self._started = True
+            yield from self._again(moment, epoch)
 
     def _changed(self, found: Changes, states: Mapping[str, AlarmState]) -> Iterator[Entry]:
         entries = self._roster.entries
@@ -93,21 +94,16 @@ class Reader:
         if not self._unread:
             return
         unread = list(self._unread.values())
-        found = self._shelf.samples([one for entry in unread for one in entry.watched()])
-        events = self._waiting(unread, moment)
-        if found is None or events is None:
-            return
-        self._unread.clear()
         for entry in unread:
             entry.empty()
         unsure: dict[str, int] = {}
-        for recalled in found:
+        for recalled in self._shelf.samples([one for e in unread for one in e.watched()]):
             self._fill(recalled, moment)
             for one in recalled.watched:
-                unsure[one.alarm_id] = min(
-                    unsure.get(one.alarm_id, recalled.unsure), recalled.unsure
-                )
-        self._hear(unread, events)
+                at = unsure.get(one.alarm_id, recalled.unsure)
+                unsure[one.alarm_id] = min(at, recalled.unsure)
+        self._hear(unread, moment)
+        self._unread.clear()
         for entry in unread:
             yield from self._ready(entry, unsure.get(entry.alarm.alarm_id), epoch)
 
@@ -122,24 +118,18 @@ class Reader:
                 part = entries[row.alarm_id].parts[row.part]
                 part.add(row.series, row.bucket, row.added, moment.now)
 
-    def _waiting(self, unread: list[Entry], moment: Moment) -> Iterator[pa.Table] | None:
-        """Return the stored events that alarms may still wait to be followed."""
-        types: set[str] = set()
-        since = moment.now
+    def _hear(self, unread: list[Entry], moment: Moment) -> None:
+        """Tell those who wait for second events what is stored."""
+        types, matcher, since = set[str](), EventMatcher(), moment.now
         for entry in unread:
             rule = entry.alarm.rule
             if isinstance(rule, AbsenceRule) and rule.event_type is not None:
+                matcher.listen(entry.alarm)
                 types |= {rule.event_type, rule.followed_by.event_type if rule.followed_by else "*"}
                 in_vain = entry.state.at if entry.state.state == ALARM else moment.now
                 oldest = max(min(in_vain, moment.now), moment.now - _DAY)
                 since = min(since, oldest - 2 * rule.within * 1000)
-        return self._shelf.events(sorted(types), since) if types else iter(())
-
-    def _hear(self, unread: list[Entry], events: Iterator[pa.Table]) -> None:
-        matcher = EventMatcher()
-        for entry in unread:
-            matcher.listen(entry.alarm)
-        for table in events:
+        for table in self._shelf.events(sorted(types), since) if types else ():
             for event, alarm_id, role in matcher.heard(table):
                 follow(self._roster.entries[alarm_id], event, role)
 
@@ -169,8 +159,6 @@ class Reader:
         for row, held in zip(rows, holders, strict=True):
             row["timestamp"] = _since(row["timestamp_min"], held)
         samples = self._shelf.series(pa.Table.from_pylist(rows, TOUCHED))
-        if samples is None:
-            return
         self._touched.clear()
         changed: dict[str, Entry] = {}
         for held in holders:

@@ -1,4 +1,4 @@
-"""What the book of alarms is told of what is stored. Each may be away for a while."""
+"""What the book of alarms is told of what is stored."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,22 +54,26 @@ class Evaluated:
     times: int
 
 
-class Shelf(Protocol):
-    """Reads the store. None, or nothing, where it is away: it is asked again."""
+class ShelfAwayError(Exception):
+    """The store cannot be read now, but may be later."""
 
-    def changes(self, since: int) -> Changes | None:
+
+class Shelf(Protocol):
+    """Reads the store. Errors: ShelfAwayError."""
+
+    def changes(self, since: int) -> Changes:
         """Return what changed since a version; from 0 all there is."""
 
     def states(self) -> Mapping[str, AlarmState]:
         """Return the states of all alarms."""
 
-    def samples(self, watched: Sequence[Watched]) -> Iterator[Recalled] | None:
+    def samples(self, watched: Sequence[Watched]) -> Iterator[Recalled]:
         """Yield what is stored of selections, each once."""
 
-    def series(self, since: pa.Table) -> pa.Table | None:
+    def series(self, since: pa.Table) -> pa.Table:
         """Return the samples (SAMPLES) of series since a time (TOUCHED)."""
 
-    def events(self, types: Sequence[str], since: int) -> Iterator[pa.Table] | None:
+    def events(self, types: Sequence[str], since: int) -> Iterator[pa.Table]:
         """Yield the stored events (EVENTS) of types (globs) since a time (ms), in order of time."""
 
     def evaluated(self, counted: Sequence[Evaluated]) -> None:

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
-from metering.alarms.book_shelf import Evaluated, Recalled
+from metering.alarms.book_shelf import Evaluated, Recalled, ShelfAwayError
 from metering.alarms.definition import Alarm
 from metering.alarms.matching_index import Watched
 from metering.alarms.states import AlarmState
 from metering.batches import sample_table
 from metering.draft import Draft
-from metering.schema import EVENTS
 
 
 @dataclasses.dataclass
@@ -48,7 +47,7 @@ class MemoryShelf:
         del self.alarms[alarm_id]
         self.deleted[alarm_id] = self.version
 
-    def changes(self, since: int) -> Told | None:
+    def changes(self, since: int) -> Told:
         return Told(
             list(self.alarms.values()), dict(self.deleted), list(self.by_hand), self.version
         )
@@ -56,12 +55,12 @@ class MemoryShelf:
     def states(self) -> Mapping[str, AlarmState]:
         return self.stored
 
-    def samples(self, watched: Sequence[Watched]) -> Iterator[Recalled] | None:
-        return None if self.away else (self._recalled(one) for one in watched)
+    def samples(self, watched: Sequence[Watched]) -> Iterator[Recalled]:
+        self._check()
+        return (self._recalled(one) for one in watched)
 
-    def series(self, since: pa.Table) -> pa.Table | None:
-        if self.away:
-            return None
+    def series(self, since: pa.Table) -> pa.Table:
+        self._check()
         asked = {
             (row["meter"], row["resource_id"]): int(row["timestamp"].timestamp() * 1000)
             for row in since.to_pylist()
@@ -73,11 +72,16 @@ class MemoryShelf:
         ]
         return sample_table(found, 0)
 
-    def events(self, types: Sequence[str], since: int) -> Iterator[pa.Table] | None:
-        return None if self.away else iter(self.events_)
+    def events(self, types: Sequence[str], since: int) -> Iterator[pa.Table]:
+        self._check()
+        return iter(self.events_)
 
     def evaluated(self, counted: Sequence[Evaluated]) -> None:
         self.counted += counted
+
+    def _check(self) -> None:
+        if self.away:
+            raise ShelfAwayError("away")
 
     def _recalled(self, one: Watched) -> Recalled:
         of = [each for each in self.samples_ if each.meter in one.selection.meters]
@@ -88,6 +92,3 @@ class MemoryShelf:
             since = 0
         found = [each for each in of if each.timestamp >= since]
         return Recalled([one], since, unsure, iter([sample_table(found, 0)]))
-
-
-NO_EVENTS = EVENTS.empty_table()
