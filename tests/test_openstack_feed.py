@@ -401,6 +401,14 @@ def test_calls_under_way_to_a_service_are_bounded(cloud: StubCloud, tmp_path: Pa
     assert cloud.most_at_once["compute"] == 3
 
 
+def test_first_polls_are_spread_over_the_jitter(cloud: StubCloud, tmp_path: Path) -> None:
+    fill(cloud)
+    meters = only(tmp_path, "image.size", interval=1)
+    with polling(cloud, tmp_path, polling=meters, jitter=1e9):
+        threading.Event().wait(1.5)  # without it, two polls
+    assert cloud.requests == []
+
+
 def test_polls_that_fall_due_while_one_runs_are_skipped_and_counted(
     cloud: StubCloud, tmp_path: Path
 ) -> None:

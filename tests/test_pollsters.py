@@ -13,12 +13,14 @@ from metering.definitions.reading import DefinitionError
 from metering.pollsters.answers import AnswerError, entries_of, next_query
 from metering.pollsters.block_storage import POOLS, virtual_free
 from metering.pollsters.compute import DIAGNOSTICS, SERVERS
+from metering.pollsters.hypervisor import METERS as HYPERVISOR
 from metering.pollsters.intervals import Source, intervals_of, load_sources, not_polled
 from metering.pollsters.kinds import Kind, Reading
 from metering.pollsters.pace import asked_pause, following, pause
 from metering.pollsters.readings import MISSHAPEN, Poll, samples_of, thing_of
 from metering.pollsters.share import is_ours
 from metering.pollsters.shipped import KINDS, METERS
+from tests.packages import fetched
 from tests.servers.cloud import diagnostics, server
 
 # Ceilometer 27's meters of the central agent: unit by name; all are gauges.
@@ -337,6 +339,16 @@ def test_polling_yaml_says_what_is_polled_how_often(tmp_path: Path) -> None:
 def test_what_is_left_out_stays_out(tmp_path: Path) -> None:
     (found,) = sources(tmp_path, "sources: [{name: a, interval: 1, meters: ['*', '!disk.*']}]")
     assert (found.wants("cpu"), found.wants("disk.root.size")) == (True, False)
+
+
+def test_the_polling_files_that_ceilometer_ships_load_unchanged_and_all_they_name_is_polled() -> (
+    None
+):
+    folder = fetched("ceilometer", "27.0.0") / "etc" / "ceilometer"
+    (some,), (every,) = (load_sources(folder / f"polling{part}.yaml") for part in ("", "_all"))
+    assert (some.interval, every.interval, every.filters) == (300.0, 300.0, ("*",))
+    assert not_polled([some], METERS | frozenset(HYPERVISOR)) == []
+    assert not_polled([some], METERS) == ["memory.available"]  # only the hypervisor knows
 
 
 def test_ceilometers_own_discovery_is_taken_without_effect(tmp_path: Path) -> None:
