@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from cli.alarms import add_alarm, find_alarm, find_perhaps
+from cli.alarms import add_alarm, alarm_id_of, find_alarm
 from cli.client import segment
 from cli.command import Listing, Showing, fields_of, rows_of
 from cli.query import add_limit
@@ -22,9 +22,9 @@ class ShowHistory(Listing):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         client = self.client()
-        alarm = find_perhaps(client, parsed_args.alarm) or {"alarm_id": parsed_args.alarm}
+        name = alarm_id_of(client, parsed_args.alarm)
         limit = [("limit", str(parsed_args.limit))] if parsed_args.limit else []
-        found = client.get(f"/v2/alarms/{segment(alarm['alarm_id'])}/history", limit)
+        found = client.get(f"/v2/alarms/{segment(name)}/history", limit)
         return _COLUMNS, rows_of(found, _COLUMNS)
 
 

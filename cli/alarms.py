@@ -111,6 +111,12 @@ def find_perhaps(client: Client, name: str) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
+def alarm_id_of(client: Client, name: str) -> str:
+    """Return the id of the alarm of this id or name; of a deleted one there is its id alone."""
+    alarm = find_perhaps(client, name)
+    return str(alarm["alarm_id"]) if alarm else name
+
+
 def alarm_fields(alarm: dict[str, Any]) -> Any:
     """Return the names and values of an alarm, its rule as JSON where it is a tree."""
     if alarm["type"] == "composite":

@@ -12,8 +12,8 @@ import http
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 import aiohttp
@@ -26,10 +26,19 @@ from metering.alarms.settings import Actions
 from metering.alarms.transitions import Delivery
 from metering.alarms.trusts import TrustsError
 
+_THREADS: Final = 8
 _KEPT_OPEN: Final = 2.0  # s that a connection waits for the next call; few servers close it earlier
 _LEGAL: Final = "!#$%&'()*+,/:;=?@[]~"  # in a path or a query, beside letters, digits and -._
 
-Token = Callable[[str], Awaitable[str]]  # trust id -> token; raises TrustsError
+
+class Tokens(Protocol):
+    """Gives tokens for trusts; waits for Keystone, so it is asked in a thread."""
+
+    def token(self, trust_id: str) -> str:
+        """Return a token that acts for a trust's owner. Raises TrustsError."""
+
+    def forget(self, trust_id: str) -> None:
+        """Ask for a new one the next time."""
 
 
 class RefusedAddressError(OSError):
@@ -46,10 +55,11 @@ class TlsError(Exception):
 class Webhooks:
     """Calls URLs, many at once. Of one event loop; to be opened there and closed."""
 
-    def __init__(self, settings: Actions, token: Token | None = None) -> None:
+    def __init__(self, settings: Actions, tokens: Tokens | None = None) -> None:
         self._settings = settings
         self._addresses = Addresses(settings.refuse, settings.allow)
-        self._token = token
+        self._tokens = tokens
+        self._threads = ThreadPoolExecutor(_THREADS, "keystone")
         self._checked = _tls(settings, verify=True)
         self._unchecked = _tls(settings, verify=False)
         self._session: aiohttp.ClientSession | None = None
@@ -71,6 +81,7 @@ class Webhooks:
         """Let go of every connection."""
         if self._session is not None:
             await self._session.close()
+        self._threads.shutdown()
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Call a delivery's URL once."""
@@ -85,6 +96,9 @@ class Webhooks:
             return Outcome(f"no answer in {self._settings.timeout:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return _failure(error)
+        trust = trust_id(delivery.action)
+        if status == http.HTTPStatus.UNAUTHORIZED and self._tokens and trust:
+            self._tokens.forget(trust)  # it may have been revoked
         return _answer(status)
 
     async def _headers(self, delivery: Delivery) -> dict[str, str]:
@@ -93,10 +107,13 @@ class Webhooks:
             "x-openstack-request-id": f"req-{delivery.id}",
             "idempotency-key": delivery.id,
         }
+        trust = trust_id(delivery.action)
         if needs_trust(delivery.action):
-            if self._token is None:
-                raise TrustsError("no cloud is configured (alarms.actions.cloud)")
-            headers["x-auth-token"] = await self._token(trust_id(delivery.action) or "")
+            if self._tokens is None or trust is None:
+                raise TrustsError("there is no trust, or no cloud (alarms.actions.cloud)")
+            loop = asyncio.get_running_loop()
+            asked = loop.run_in_executor(self._threads, self._tokens.token, trust)
+            headers["x-auth-token"] = await asked
         return headers
 
     async def _post(self, url: str, body: str, headers: dict[str, str]) -> int:

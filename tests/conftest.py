@@ -11,12 +11,14 @@ from hypothesis import HealthCheck, settings
 from metering.config import Database
 from store.client import Store
 from store.migrate import migrate
+from tests.servers.openstack import cloud
 from tests.servers.pubsub import pstest, pubsub
 from tests.servers.rabbitmq import certificates, rabbitmq, second_rabbitmq
 from tests.soak.sources import source
 
 __all__ = [
     "certificates",
+    "cloud",
     "pstest",
     "pubsub",
     "rabbitmq",

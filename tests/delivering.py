@@ -9,12 +9,12 @@ from metering.alarms.settings import Actions
 from metering.alarms.transitions import Delivery, Transition
 from sinks.pool import DeliveryPool
 from sinks.senders import Blocking, Senders
-from sinks.webhook import Webhooks
+from sinks.webhook import Tokens, Webhooks
 from store.alarm_states import write_transitions
 from store.client import Store
 from tests.servers.rabbitmq import wait_until
 
-AT = 1_795_000_000_000  # ms
+AT = 4_000_000_000_000  # ms; so late that nothing of it is too old to be kept
 HERE = ["127.0.0.0/8", "::1/128"]
 
 
@@ -32,16 +32,21 @@ class Bench:
     """A store, a pool over it, and its clock."""
 
     def __init__(
-        self, store: Store, others: Mapping[str, Blocking] | None = None, **settings: Any
+        self,
+        store: Store,
+        others: Mapping[str, Blocking] | None = None,
+        tokens: Tokens | None = None,
+        **settings: Any,
     ) -> None:
         self.store = store
+        self.tokens = tokens
         self.clock = Clock()
         self.settings = Actions(**{"allow": HERE, "timeout": 20.0} | settings)
         self.others = others or {}
         self.pool = self._pool()
 
     def _pool(self) -> DeliveryPool:
-        senders = Senders(Webhooks(self.settings), self.others, "streamgauge/test")
+        senders = Senders(Webhooks(self.settings, self.tokens), self.others, "streamgauge/test")
         return DeliveryPool(self.store, self.settings, senders, self.clock)
 
     def again(self) -> None:
@@ -85,10 +90,13 @@ class Bench:
 
 @contextlib.contextmanager
 def delivering(
-    store: Store, others: Mapping[str, Blocking] | None = None, **settings: Any
+    store: Store,
+    others: Mapping[str, Blocking] | None = None,
+    tokens: Tokens | None = None,
+    **settings: Any,
 ) -> Iterator[Bench]:
     """Give a bench whose pool runs."""
-    bench = Bench(store, others, **settings)
+    bench = Bench(store, others, tokens, **settings)
     bench.pool.start()
     try:
         yield bench

@@ -17,7 +17,7 @@ from store.alarms import changed_alarms, delete_alarms, write_alarms
 from store.client import Store
 from store.deliveries import pending_deliveries, write_attempts
 
-AT = 1_795_000_000_000  # ms
+AT = 4_000_000_000_000  # ms; so late that nothing of it is too old to be kept
 VERSION = AT * 1000  # µs
 RULE = {"meter_name": "cpu", "threshold": 1.0, "query": [{"field": "resource_id", "value": "r"}]}
 

@@ -6,11 +6,14 @@ import jsonschema_rs
 import pytest
 from flask.testing import FlaskClient
 
-from metering.alarms.definition import Alarm
+from metering.alarms.attempts import Outcome, attempted
+from metering.alarms.definition import Alarm, alarm_from
 from metering.alarms.transitions import Transition
-from store.alarm_states import Evaluations, write_evaluations
+from store.alarm_states import Evaluations, write_evaluations, write_transitions
 from store.client import Store
+from store.deliveries import write_attempts
 from tests.alarm_api import ADMIN, RULES, api, created, definition
+from tests.delivering import AT
 from webapi.alarming import Alarming
 from webapi.openapi import description
 
@@ -91,3 +94,15 @@ def test_what_fails_is_as_described(client: FlaskClient) -> None:
     said = description()["components"]["responses"]["404"]["content"]["application/json"]
     whole = {**said["schema"], "components": description()["components"]}
     jsonschema_rs.validator_for(whole).validate(missing.get_json())
+
+
+def test_deliveries_are_as_described(client: FlaskClient, store: Store) -> None:
+    (one,) = write_transitions(store, dry_run(alarm_from(definition(), "a"), AT, AT))
+    after, attempt = attempted(one, Outcome("404 Not Found", 404), AT, 0.5, 1.0, 60.0)
+    write_attempts(store, [(after, attempt)])
+    path = "/v1/alarms/{alarm_id}/deliveries"
+    assert check(client.get("/v1/alarms/a/deliveries"), path, "get") != []
+    own = f"/v1/alarms/a/deliveries/{one.id}"
+    assert check(client.get(own), f"{path}/{{delivery_id}}", "get")["attempts_made"] != []
+    resend = f"{path}/{{delivery_id}}/resend"
+    check(client.post(f"{own}/resend"), resend, "post", 202)

@@ -8,11 +8,9 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.polling import only
-from tests.servers.openstack import REGION, OpenStack, cloud
+from tests.servers.openstack import REGION, OpenStack
 from tests.servers.rabbitmq import wait_until
 from tests.soak.service import Service, service_in
-
-__all__ = ["cloud"]  # one for all of these tests
 
 pytestmark = pytest.mark.server
 

@@ -1,7 +1,6 @@
 """Webhooks as Aodh sends them, and what they may not reach."""
 
 import asyncio
-import dataclasses
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,8 @@ import pytest
 from metering.alarms.attempts import Outcome
 from metering.alarms.settings import Actions
 from metering.alarms.transitions import Delivery
-from sinks.webhook import TlsError, Webhooks
+from metering.alarms.trusts import TrustsError
+from sinks.webhook import TlsError, Tokens, Webhooks
 from tests.servers.receiver import BABBLE, DRIP, HANG, RESET, Receiver, receiving
 
 BODY = '{"alarm_name":"high","current":"alarm"}'
@@ -40,13 +40,18 @@ def delivery(action: str) -> Delivery:
     )
 
 
-def send(*actions: str, lookup: Callable[..., Any] | None = None, **settings: Any) -> list[Outcome]:
+def send(
+    *actions: str,
+    lookup: Callable[..., Any] | None = None,
+    tokens: Tokens | None = None,
+    **settings: Any,
+) -> list[Outcome]:
     """Return what becomes of calls, one after the other; `lookup` answers instead of the resolver."""
 
     async def calls() -> list[Outcome]:
         if lookup is not None:
             asyncio.get_running_loop().getaddrinfo = lookup  # type: ignore[method-assign]
-        webhooks = Webhooks(Actions(**{"allow": HERE, "timeout": 5.0} | settings))
+        webhooks = Webhooks(Actions(**{"allow": HERE, "timeout": 5.0} | settings), tokens)
         await webhooks.open("streamgauge/1.0")
         try:
             return [await webhooks.send(delivery(action)) for action in actions]
@@ -234,25 +239,37 @@ def test_a_certificate_that_cannot_be_read_is_told_at_the_start(tmp_path: Path) 
 
 def test_a_trust_without_a_cloud_is_told(receiver: Receiver) -> None:
     assert send(f"trust+http://T:delete@localhost:{receiver.port}/") == [
-        Outcome("no cloud is configured (alarms.actions.cloud)")
+        Outcome("there is no trust, or no cloud (alarms.actions.cloud)")
     ]
     assert receiver.calls == []
 
 
-def test_a_token_goes_with_a_trust(receiver: Receiver) -> None:
-    async def call() -> Outcome:
-        async def token(trust: str) -> str:
-            return f"token of {trust}"
+class CountedTokens:
+    """Makes tokens, another one each time it is asked for a new one."""
 
-        webhooks = Webhooks(Actions(allow=HERE), token)
-        await webhooks.open("streamgauge/1.0")
-        try:
-            action = f"trust+http://T:delete@localhost:{receiver.port}/signal"
-            return await webhooks.send(dataclasses.replace(delivery(action)))
-        finally:
-            await webhooks.close()
+    def __init__(self) -> None:
+        self.made = 1
 
-    assert asyncio.run(call()) == Outcome(status=200)
-    (found,) = receiver.calls
-    assert (found.path, found.headers["x-auth-token"]) == ("/signal", "token of T")
-    assert "authorization" not in found.headers
+    def token(self, trust_id: str) -> str:
+        if trust_id == "gone":
+            raise TrustsError("no token from Keystone")
+        return f"{trust_id}-{self.made}"
+
+    def forget(self, trust_id: str) -> None:
+        self.made += 1
+
+
+def test_a_token_goes_with_a_trust_and_another_after_it_was_refused(receiver: Receiver) -> None:
+    receiver.answers = lambda call: 401 if call.headers["x-auth-token"] == "T-1" else 200
+    url = f"trust+http://T:delete@localhost:{receiver.port}/signal"
+    outcomes = send(url, url, url.replace("T:delete", "gone"), tokens=CountedTokens())
+    assert outcomes == [
+        Outcome("401 Unauthorized", 401),
+        Outcome(status=200),
+        Outcome("no token from Keystone"),
+    ]
+    assert [(call.path, call.headers["x-auth-token"]) for call in receiver.calls] == [
+        ("/signal", "T-1"),
+        ("/signal", "T-2"),
+    ]
+    assert "authorization" not in receiver.calls[0].headers

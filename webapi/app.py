@@ -22,6 +22,7 @@ _BLUEPRINTS: Final = (
     "alarm_trials",
     "alarms",
     "capabilities",
+    "deliveries",
     "cloudevents",
     "events",
     "invalid",
