@@ -235,7 +235,7 @@ def test_an_interface_with_a_filter_is_named_by_it() -> None:
 
 @pytest.mark.parametrize("xml", ["", "<domain", "<domain/>", "<domain><name>a</name></domain>"])
 def test_what_is_no_domain_is_refused(xml: str) -> None:
-    with pytest.raises(ValueError, match="no XML|without name or uuid"):
+    with pytest.raises(ValueError, match=r"no XML|without name or uuid"):
         instance_of(xml, 1, "h")
 
 

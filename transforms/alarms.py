@@ -15,7 +15,6 @@ from metering.alarms.transitions import Transition
 from metering.batches import together
 from metering.elements import Tick, Touched
 from transforms.counters import count
-from transforms.shard import Keyed
 from transforms.windowed import windowed
 
 ALARMS = b"alarms"

@@ -34,7 +34,7 @@ class Services:
     spool: Spool
     status: Callable[[], dict[str, Any]]
     restate: Restate | None = None
-    alarming: Alarming = Alarming()
+    alarming: Alarming = dataclasses.field(default_factory=Alarming)
 
 
 def services() -> Services:
