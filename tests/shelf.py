@@ -22,7 +22,9 @@ class Shelf:
     def write(self, rows: pa.Table) -> None:
         """Take rows (REVISIONS)."""
         extra = [rows[name].to_pylist() for name in ("variant", "version", "is_deleted", "late")]
-        for (draft, at), variant, version, deleted, late in zip(drafts_of(rows), *extra, strict=True):
+        for (draft, at), variant, version, deleted, late in zip(
+            drafts_of(rows), *extra, strict=True
+        ):
             place = (draft.meter, draft.project_id, draft.resource_id, draft.timestamp, variant)
             if place not in self.rows or self.rows[place].version <= version:
                 self.rows[place] = Stored(draft, at, variant, version, not deleted, late)
