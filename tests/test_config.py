@@ -219,7 +219,10 @@ def test_a_definition_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     [
         ("STREAMGAUGE_API_LISTEN", "did you mean STREAMGAUGE_API__LISTEN?"),
         ("STREAMGAUGE_FEED", "did you mean feeds?"),
-        ("STREAMGAUGE_OTHER__X", "known are alarms, api, database, decode, derive, feeds, job, spool, sql, usage"),
+        (
+            "STREAMGAUGE_OTHER__X",
+            "known are alarms, api, database, decode, derive, feeds, job, spool, sql, usage",
+        ),
     ],
 )
 def test_a_variable_that_is_meant_for_us_is_not_ignored(

@@ -56,7 +56,9 @@ def test_a_start_works_out_again_what_may_go_on(store: Store) -> None:
 
     def sample(resource: str, hour: int) -> Draft:
         at = (START + hour * HOUR) * 1000
-        return Draft("cpu", "gauge", "x", 1.0, "p", "u", resource, at, "{}", "s", f"{resource} {hour}")
+        return Draft(
+            "cpu", "gauge", "x", 1.0, "p", "u", resource, at, "{}", "s", f"{resource} {hour}"
+        )
 
     for arrived, samples in (
         (now - 4 * HOUR, [sample("silent", 1), sample("live", 16)]),
@@ -69,7 +71,8 @@ def test_a_start_works_out_again_what_may_go_on(store: Store) -> None:
     windows = recalled_windows(store, UsageRules())
     touched = windows.touched()
     assert touched is not None
-    assert sorted(touched.to_pylist(), key=lambda one: one["resource_id"]) == asked(
-        ("back", 2), ("live", 19)
-    ).to_pylist()
+    assert (
+        sorted(touched.to_pylist(), key=lambda one: one["resource_id"])
+        == asked(("back", 2), ("live", 19)).to_pylist()
+    )
     assert windows.final_until == (START + 17 * HOUR) * 1000
