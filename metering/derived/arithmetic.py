@@ -9,7 +9,7 @@ import pyarrow as pa
 from metering.derived.expressions import Expression
 from metering.derived.facts import FactTable
 from metering.derived.memory import LAST, NONE, UNKNOWN, Lasts, LastSamples
-from metering.derived.rows import Kinds, Rows, firsts, of_kinds
+from metering.derived.rows import Kinds, Rows, firsts, mapped, of_kinds
 from metering.derived.scaling import Naming
 
 Mask = npt.NDArray[np.bool_]
@@ -123,9 +123,7 @@ class Arithmetic:
 
     def _named(self, first: npt.NDArray[np.uint32], kinds: Kinds) -> npt.NDArray[np.int64]:
         """Return the kind of each result: as the first meter of the expression, but for the naming."""
-        distinct, which = np.unique(first, return_inverse=True)
-        named = [kinds.number(self.naming.of(kinds.labels[number])) for number in distinct.tolist()]
-        return np.array(named, np.int64)[which]
+        return mapped(first, kinds, lambda kind: kinds.number(self.naming.of(kind)))
 
 
 def _moments(rows: Rows) -> Mask:

@@ -17,7 +17,7 @@ from metering.derived.chain import Chain
 from metering.derived.differences import revised
 from metering.derived.lineage import Lineage
 from metering.derived.plan import Plan
-from metering.derived.rows import ROW, Kinds, Rows, firsts, rows_of
+from metering.derived.rows import ROW, Kinds, Rows, firsts, mapped, rows_of
 from metering.derived.waiting import (
     SCHEMA,
     Waiting,
@@ -201,10 +201,10 @@ class Deriver:
     def _with_origin(self, chain: Chain, rows: Rows) -> Rows:
         """Return rows with the number of what is derived of them."""
         rows = rows.copy()
-        distinct, which = np.unique(rows["kind"], return_inverse=True)
-        meters = [self._kinds.labels[number].meter for number in distinct.tolist()]
-        numbers = [self._lineage.origins.number(chain.origin(meter)) for meter in meters]
-        rows["origin"] = np.array(numbers, np.int64)[which]
+        number = self._lineage.origins.number
+        rows["origin"] = mapped(
+            rows["kind"], self._kinds, lambda kind: number(chain.origin(kind.meter))
+        )
         return rows
 
     def _derived(self, made: list[Rows], samples: pa.Table) -> Derived:

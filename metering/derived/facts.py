@@ -9,6 +9,7 @@ import orjson
 import pyarrow as pa
 
 from metering.derived.expressions import Facts
+from metering.distinct import distinct
 from metering.hashes import hashed
 from metering.memory import NumberMap
 
@@ -33,10 +34,8 @@ class FactTable:
             return numbers
         encoded = metadata.combine_chunks()
         codes = encoded.indices.to_numpy()[rows[there]]
-        used = np.flatnonzero(np.bincount(codes, minlength=1))
-        places = np.zeros(int(used[-1]) + 1, np.int64)
-        places[used] = np.arange(len(used))
-        numbers[there] = self._of_texts(encoded.dictionary.take(pa.array(used)))[places[codes]]
+        used, places = distinct(codes, len(encoded.dictionary))
+        numbers[there] = self._of_texts(encoded.dictionary.take(pa.array(used)))[places]
         return numbers
 
     def _of_texts(self, texts: pa.Array) -> npt.NDArray[np.uint32]:

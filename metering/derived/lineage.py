@@ -13,6 +13,7 @@ import pyarrow as pa
 import xxhash
 
 from metering.derived.rows import Kinds, Rows
+from metering.distinct import distinct
 from metering.hashes import hashed, mixed
 from metering.memory import SPREAD, U64, NumberMap
 from metering.metadata import flatten
@@ -55,13 +56,10 @@ class Lineage:
 
     def renamed(self, rows: Rows) -> Rows:
         """Return the rows but those that have the name of a parent: they are no derived samples."""
-        many = max(len(self.origins.labels), 1)
-        pairs, which = np.unique(
-            rows["kind"].astype(np.int64) * many + rows["origin"], return_inverse=True
-        )
+        pairs, which = self._pairs(rows)
         own = [
-            self._kinds.labels[pair // many].meter in self.origins.labels[pair % many].parents
-            for pair in pairs.tolist()
+            self._kinds.labels[kind].meter in self.origins.labels[origin].parents
+            for kind, origin in pairs
         ]
         kept: Rows = rows[~np.array(own, np.bool_)[which]] if any(own) else rows
         return kept
@@ -85,20 +83,20 @@ class Lineage:
         self._numbers, self._texts = NumberMap(), list[str]()
 
     def _labels(self, rows: Rows, name: str) -> pa.DictionaryArray:
-        distinct, which = np.unique(rows["kind"], return_inverse=True)
-        labels = [getattr(self._kinds.labels[number], name) for number in distinct.tolist()]
+        found, which = distinct(rows["kind"], len(self._kinds.labels))
+        labels = [getattr(self._kinds.labels[number], name) for number in found.tolist()]
         texts = list(dict.fromkeys(labels))
         codes = np.array([texts.index(label) for label in labels], np.int32)
         return pa.DictionaryArray.from_arrays(codes[which], pa.array(texts, pa.string()))
 
     def _metadata(self, rows: Rows, samples: pa.Table) -> pa.DictionaryArray:
         encoded = samples["metadata"].combine_chunks()
-        codes = np.full(len(rows), -1, np.int64)
+        codes = np.zeros(len(rows), np.int64)  # 0: no metadata
         there = rows["metadata"] >= 0
-        codes[there] = encoded.indices.to_numpy()[rows["metadata"][there]]
-        many = len(self.origins.labels)
-        distinct, which = np.unique(codes * many + rows["origin"], return_inverse=True)
-        codes, origins = distinct // many, distinct % many
+        codes[there] = encoded.indices.to_numpy()[rows["metadata"][there]] + np.int64(1)
+        many, size = len(self.origins.labels), len(encoded.dictionary) + 1
+        pairs, which = distinct(codes * many + rows["origin"], size * many)
+        codes, origins = pairs // many - 1, pairs % many
         texts = encoded.dictionary.take(pa.array(codes, mask=codes < 0))
         if len(self._texts) > _KNOWN:
             self._forget()
@@ -119,21 +117,23 @@ class Lineage:
         """Return a name for each: of its parents' series, its meter, the definition and the time."""
         resources = samples["resource_id"].combine_chunks()
         codes = resources.indices.to_numpy()[rows["parent"]]
-        used = np.flatnonzero(np.bincount(codes, minlength=1))
-        places = np.zeros(int(used[-1]) + 1 if len(used) else 1, np.int64)
-        places[used] = np.arange(len(used))
+        used, places = distinct(codes, len(resources.dictionary))
         of_resource = _digests(resources.dictionary.take(pa.array(used)).to_pylist())
-        many = len(self.origins.labels)
-        pairs, which = np.unique(
-            rows["kind"].astype(np.int64) * many + rows["origin"], return_inverse=True
-        )
-        of_origin = _digests([self._named(*divmod(pair, many)) for pair in pairs.tolist()])
+        pairs, which = self._pairs(rows)
+        of_origin = _digests([self._named(*pair) for pair in pairs])
         lanes = np.empty((len(rows), 2), "<u8")
         for lane in range(2):
-            parts = [of_resource[places[codes], lane], of_origin[which, lane]]
+            parts = [of_resource[places, lane], of_origin[which, lane]]
             parts += [rows["at"].view(np.uint64), rows["nth"].astype(np.uint64)]
             lanes[:, lane] = _folded(parts)
         return _hex_texts(PREFIX.encode(), lanes)
+
+    def _pairs(self, rows: Rows) -> tuple[list[tuple[int, int]], npt.NDArray[np.int64]]:
+        """Return the distinct pairs of kind and origin, and which of them each row has."""
+        many = max(len(self.origins.labels), 1)
+        codes = rows["kind"] * np.int64(many) + rows["origin"]
+        found, which = distinct(codes, len(self._kinds.labels) * many)
+        return [divmod(code, many) for code in found.tolist()], which
 
     def _named(self, kind: int, origin: int) -> str:
         about = self.origins.labels[origin]

@@ -1,11 +1,14 @@
 """Samples on their way through a chain of transformers, as columns of numbers."""
 
+import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from metering.distinct import distinct
 from metering.hashes import label_hashes, series_keys
 from metering.schema import SAMPLE_TYPES
 from metering.usage.labels import CUMULATIVE, DELTA, GAUGE, Kind, Numbered
@@ -63,6 +66,15 @@ def of_kinds(kinds: Kinds, name: str) -> npt.NDArray[Any]:
     return np.array([getattr(kind, name) for kind in kinds.labels], object)
 
 
+def mapped(
+    numbers: npt.NDArray[Any], kinds: Kinds, number: Callable[[Kind], int]
+) -> npt.NDArray[np.int64]:
+    """Return what belongs to each row's kind, asked once for each distinct one."""
+    found, which = distinct(numbers, len(kinds.labels))
+    labels = [kinds.labels[place] for place in found.tolist()]
+    return np.array([number(kind) for kind in labels], np.int64)[which]
+
+
 def firsts(keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Return which of sorted keys differ from the one before."""
     starts = np.ones(len(keys), np.bool_)
@@ -82,6 +94,8 @@ def _kinds(samples: pa.Table, kinds: Kinds) -> npt.NDArray[np.int64]:
     codes = np.zeros(samples.num_rows, np.int64)
     for column in columns:
         codes = codes * len(column.dictionary) + column.indices.to_numpy()
-    _, places, which = np.unique(codes, return_index=True, return_inverse=True)
-    found = [Kind(*(column[place].as_py() for column in columns)) for place in places.tolist()]
-    return np.array([kinds.number(kind) for kind in found], np.int64)[which]
+    found, which = distinct(codes, math.prod(len(column.dictionary) for column in columns))
+    places = np.zeros(len(found), np.int64)
+    places[which] = np.arange(len(codes))  # a row of each
+    labels = [Kind(*(column[place].as_py() for column in columns)) for place in places.tolist()]
+    return np.array([kinds.number(kind) for kind in labels], np.int64)[which]

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from metering.derived.expressions import Expression
 from metering.derived.facts import FactTable
-from metering.derived.rows import Kind, Kinds, Rows
+from metering.derived.rows import Kind, Kinds, Rows, mapped
 from metering.derived.values import F64
 
 
@@ -38,9 +38,7 @@ class Naming:
 
     def renamed(self, rows: Rows, kinds: Kinds) -> npt.NDArray[np.int64]:
         """Return the number of each row's kind as it comes out."""
-        distinct, which = np.unique(rows["kind"], return_inverse=True)
-        renamed = [kinds.number(self.of(kinds.labels[number])) for number in distinct.tolist()]
-        return np.array(renamed, np.int64)[which]
+        return mapped(rows["kind"], kinds, lambda kind: kinds.number(self.of(kind)))
 
 
 class Scale:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from metering.distinct import distinct
 from metering.hashes import label_hashes, series_keys
 from metering.schema import SAMPLE_TYPES
 from metering.usage.rules import UsageRules
@@ -32,7 +33,6 @@ NUMBERED: Final = np.dtype(
         ("ended", "u1"),
     ]
 )
-_SMALL: Final = 1 << 20  # combinations of labels that are counted rather than sorted
 _ABSENT: Final = (None, "")
 _Label = TypeVar("_Label", bound=Hashable)
 
@@ -161,14 +161,9 @@ class _Column:
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         encoded = column.combine_chunks()
-        codes = encoded.indices.to_numpy()
-        there = np.zeros(len(encoded.dictionary), np.bool_)
-        there[codes] = True
-        used = np.flatnonzero(there)  # a part of a table has the dictionary of the whole
-        places = np.zeros(len(there), np.int64)
-        places[used] = np.arange(len(used))
+        # A part of a table has the dictionary of the whole.
+        used, self.codes = distinct(encoded.indices.to_numpy(), len(encoded.dictionary))
         self.texts: list[str] = encoded.dictionary.take(pa.array(used)).to_pylist()
-        self.codes: I64 = places[codes]
 
     @classmethod
     def of(cls, texts: list[str], codes: I64) -> "_Column":
@@ -197,28 +192,15 @@ def _numbers(
     codes, size = columns[0].codes, len(columns[0].texts)
     for column in columns[1:]:
         codes, size = codes * len(column.texts) + column.codes, size * len(column.texts)
-    distinct, rows = _distinct(codes, size)
-    numbers = np.empty(len(distinct), np.uint32)
-    for place, code in enumerate(distinct.tolist()):
+    found, rows = distinct(codes, size)
+    numbers = np.empty(len(found), np.uint32)
+    for place, code in enumerate(found.tolist()):
         texts = []
         for column in reversed(columns):
             code, last = divmod(code, len(column.texts))
             texts.append(column.texts[last])
         numbers[place] = numbered.number(label(*reversed(texts)))
     return numbers[rows]
-
-
-def _distinct(codes: I64, size: int) -> tuple[I64, I64]:
-    """Return the distinct codes below `size`, and the place of each row's among them."""
-    if size > _SMALL:
-        distinct, rows = np.unique(codes, return_inverse=True)
-        return distinct, rows
-    there = np.zeros(size, np.bool_)
-    there[codes] = True
-    distinct = np.flatnonzero(there)
-    places = np.empty(size, np.int64)
-    places[distinct] = np.arange(len(distinct))
-    return distinct, places[codes]
 
 
 def _told(metadata: str, rules: UsageRules) -> tuple[str, bool]:
