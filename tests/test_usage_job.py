@@ -19,7 +19,7 @@ from tests.test_decode import batch, enveloped
 
 MINUTE = 60_000  # ms
 NOW = int(time.time() * 1000)
-START = NOW // 3_600_000 * 3_600_000 - 10 * 3_600_000  # ms; an hour, ten hours ago
+START = NOW // 7_200_000 * 7_200_000 - 10 * 3_600_000  # ms; two hours begin, ten hours ago
 DEADLINE = 30.0  # s
 
 
