@@ -133,8 +133,8 @@ def run_bridge(config: Config, way: Way, tell: Tell) -> int:
         topic = Topic(way.topic, _access(way))
         feed = RabbitFeed(settings)
         bridge = Bridge(feed, topic, way.aside, stop, tell)
-        tell(f"forwarding {feed.name} to {topic.name}")
         with stopped_by_signals(stop):
+            tell(f"forwarding {feed.name} to {topic.name}")
             bridge.run()
     except FeedError as error:
         raise BridgeError(str(error)) from error
