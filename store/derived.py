@@ -57,15 +57,16 @@ def recalled_deriver(store: Store, chains: Sequence[Chain]) -> Deriver:
     found = store.query(f"SELECT DISTINCT meter::String FROM {store.name}.latest").result_rows
     meters = [meter for (meter,) in found if deriver.plan.places(meter)]
     if meters:
-        deriver.take([_newest(store, meters)])
+        deriver.know(_newest(store, meters, any(chain.needs_metadata for chain in chains)))
         for series in _behind(store, deriver, meters):
             deriver.touch(series)
     return deriver
 
 
-def _newest(store: Store, meters: list[str]) -> pa.Table:
+def _newest(store: Store, meters: list[str], metadata: bool) -> pa.Table:
     """Return the newest sample of each series (SAMPLES), as far as what follows depends on it."""
-    rows = _asked(store, _NEWEST, meters)
+    sql = _NEWEST if metadata else _NEWEST.replace("last.metadata AS", "'{}' AS")
+    rows = _asked(store, sql, meters)
     blank = pa.array([""] * rows.num_rows, pa.string())
     columns: list[Any] = []
     for field in SAMPLES:

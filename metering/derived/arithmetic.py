@@ -39,6 +39,11 @@ class Arithmetic:
         self._max_gap = max_gap
         self._tables = [FactTable(paths) for paths in expression.paths]
 
+    @property
+    def reads_metadata(self) -> bool:
+        """Whether the expression reads metadata."""
+        return any(self._expression.paths)
+
     def split(self, rows: Rows, samples: pa.Table, kinds: Kinds) -> Split:
         """Return the rows of operands; of deltas that share a moment the largest counts."""
         places = {meter: number for number, meter in enumerate(self.meters)}

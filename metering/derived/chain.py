@@ -71,6 +71,21 @@ class Chain:
         """The length of the windows it has to wait for (ms)."""
         return next((t.window for t in self.transformers if isinstance(t, Aggregator)), None)
 
+    @property
+    def passes(self) -> bool:
+        """Whether samples may come out as they went in: those of another unit than a conversion's."""
+        return any(
+            isinstance(t, UnitConversion) and t.source_unit is not None for t in self.transformers
+        )
+
+    @property
+    def needs_metadata(self) -> bool:
+        """Whether metadata of earlier samples counts: what comes of them is remembered."""
+        if self.arithmetic is not None and self.arithmetic.reads_metadata:
+            return True
+        before, main, _ = self._parts()
+        return main is not None and any(t.scale.reads_metadata for t in before)
+
     def makes(self, meter: str) -> set[str]:
         """Return the names that samples of a meter may have at the end, never the meter's own."""
         if not any(each.takes(meter) for each in self.filters):

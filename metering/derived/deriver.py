@@ -58,7 +58,7 @@ class Deriver:
     """Works out derived samples, whole batches at once.
 
     State: the last sample of each series that a chain looks back at (metering.derived.memory); what
-        waits for a tick. `take` with the newest sample of each stored series brings the first back.
+        waits for a tick. `know` brings back the first.
     """
 
     def __init__(self, chains: Sequence[Chain]) -> None:
@@ -82,6 +82,19 @@ class Deriver:
             if len(mine := rows[self.plan.takes(place, self._kinds)[rows["kind"]]])
         ]
         return self._derived(made, samples)
+
+    def know(self, samples: pa.Table) -> None:
+        """Take the newest sample (SAMPLES) of each series that the store has."""
+        samples = self._wanted(samples)
+        rows = rows_of(samples, self._kinds)
+        for place, chain in enumerate(self.plan.chains):
+            mine = rows[self.plan.takes(place, self._kinds)[rows["kind"]]]
+            if not len(mine):
+                continue
+            if chain.window is not None:
+                self._waiting.open(place, chain.window, parents_of(mine, samples))
+                continue
+            self._remember(place, chain.before(mine, samples, self._kinds), samples)
 
     def touch(self, series: pa.Table) -> None:
         """Take series (TOUCHED) whose stored past changed: they are worked out again."""
@@ -156,6 +169,14 @@ class Deriver:
             chain.remember(coming, lasts)
         return chain.after(made, samples, self._kinds)
 
+    def _remember(self, place: int, rows: Rows, samples: pa.Table) -> None:
+        """Keep the newest of rows that come to what looks back."""
+        chain, lasts = self.plan.chains[place], self._lasts[place]
+        if chain.arithmetic is not None:
+            split = chain.arithmetic.split(rows, samples, self._kinds)
+            chain.arithmetic.remember(split, lasts)
+        chain.remember(rows, lasts)
+
     def _computed(self, place: int, rows: Rows, samples: pa.Table) -> Rows:
         """Return the results of an arithmetic; where newer values were known already they wait."""
         arithmetic, lasts = self.plan.chains[place].arithmetic, self._lasts[place]
@@ -209,7 +230,9 @@ class Deriver:
 
     def _derived(self, made: list[Rows], samples: pa.Table) -> Derived:
         """Return rows as samples, but those that still have the name of their parent, and no number."""
-        rows = self._lineage.renamed(np.concatenate([np.zeros(0, ROW), *made]))
+        rows = np.concatenate([np.zeros(0, ROW), *made])
+        if any(chain.passes for chain in self.plan.chains):
+            rows = self._lineage.renamed(rows)
         counted = rows[np.isfinite(rows["volume"])]
         if not len(counted):
             return Derived(SAMPLES.empty_table(), len(rows))
@@ -218,9 +241,12 @@ class Deriver:
     def _stored(self, asked: list[pl.DataFrame]) -> pl.DataFrame:
         """Return the derived series (TOUCHED) of these, and the mark by which their samples are known."""
         rows = [
-            (name, resource, since, chain.origin(meter).mark())
+            (name, resource, since, mark)
             for chain, series in zip(self.plan.chains, asked, strict=True)
-            for meter, resource, since in series.iter_rows()
-            for name in chain.makes(meter)
+            for (meter,), some in series.group_by("meter")
+            for mark in [chain.origin(str(meter)).mark()]
+            for name in chain.makes(str(meter))
+            for _, resource, since in some.iter_rows()
         ]
-        return pl.DataFrame(rows, schema=SCHEMA | {"mark": pl.String}, orient="row")
+        frame = pl.DataFrame(rows, schema=SCHEMA | {"mark": pl.String}, orient="row")
+        return frame.unique(maintain_order=True)  # operands name the same

@@ -49,6 +49,11 @@ class Scale:
         self._most = most
         self._facts = FactTable(scale.paths[0]) if isinstance(scale, Expression) else None
 
+    @property
+    def reads_metadata(self) -> bool:
+        """Whether the expression reads metadata."""
+        return isinstance(self._scale, Expression) and bool(self._scale.paths[0])
+
     def volumes(self, rows: Rows, samples: pa.Table) -> F64:
         """Return scaled volumes: times a number, or what an expression says; NaN where it says nothing."""
         if isinstance(self._scale, Expression):
