@@ -45,6 +45,14 @@ class Polls:
             yield _envelope(",".join(samples), moment).encode()
 
 
+def single(meter: Meter, each: Instance, volume: float, moment: datetime) -> bytes:
+    """Return the message of one sample."""
+    head, middle, later, tail, _ = _pieces(meter, each)
+    ids = os.urandom(16).hex()
+    sample = f"{head}{volume}{middle}{_time(moment, 0)}{later}{_uuid(ids, 0)}{tail}"
+    return _envelope(sample, moment).encode()
+
+
 def rounds(polls: Polls, count: int, interval: float, end: datetime) -> Iterator[bytes]:
     """Yield so many polls, `interval` s apart, the last one at `end`."""
     for number in range(count):

@@ -22,7 +22,9 @@ _START = 180.0  # s
 class Service:
     """A running service; stop it."""
 
-    def __init__(self, folder: Path, feeds: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, folder: Path, feeds: list[dict[str, Any]], more: dict[str, Any] | None = None
+    ) -> None:
         self.api, self.sql = free_port(), free_port()
         folder.mkdir(parents=True, exist_ok=True)
         config = {
@@ -31,6 +33,7 @@ class Service:
             "api": {"listen": f"127.0.0.1:{self.api}"},
             "sql": {"listen": f"127.0.0.1:{self.sql}", "password": _PASSWORD},
             "feeds": feeds,
+            **(more or {}),
         }
         (folder / "streamgauge.yaml").write_text(yaml.safe_dump(config))
         self._log = folder / "service.log"
@@ -96,9 +99,11 @@ class Service:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, feeds: list[dict[str, Any]]) -> Iterator[Service]:
-    """Run a service for a while."""
-    service = Service(folder, feeds)
+def serving(
+    folder: Path, feeds: list[dict[str, Any]], more: dict[str, Any] | None = None
+) -> Iterator[Service]:
+    """Run a service for a while, `more` being what else it is configured with."""
+    service = Service(folder, feeds, more)
     try:
         yield service
     finally:

@@ -387,6 +387,38 @@ def test_a_wrong_password_is_told_and_not_tried_in_haste(cloud: StubCloud, tmp_p
     assert len(cloud.asked("/auth/tokens")) == 1
 
 
+def test_a_call_without_an_answer_in_time_is_tried_again(cloud: StubCloud, tmp_path: Path) -> None:
+    fill(cloud)
+    first = threading.Event()
+
+    def fault(request: Request) -> None:
+        if "/images" in request.path and not first.is_set():
+            first.set()
+            threading.Event().wait(1.5)
+
+    cloud.fault = fault
+    meters = only(tmp_path, "image.size")
+    with polling(cloud, tmp_path, polling=meters, timeout=0.5) as polled:
+        polled.until_polls(1)
+        assert (polled.status["retries"], polled.status["polls_failed"]) == (1, 0)
+    assert polled.volumes() == {("image.size", "i"): 1000}
+
+
+def test_an_identity_service_that_does_not_answer_is_told(cloud: StubCloud, tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def fault(request: Request) -> None:
+        if "/auth/tokens" in request.path:
+            over.wait(20)
+
+    cloud.fault = fault
+    meters = only(tmp_path, "image.size")
+    with polling(cloud, tmp_path, polling=meters, timeout=0.3, retries=0) as polled:
+        polled.until(lambda: not polled.status["connected"], "it to be told")
+        assert "timed out" in polled.status["last_error"]
+    over.set()
+
+
 def test_calls_under_way_to_a_service_are_bounded(cloud: StubCloud, tmp_path: Path) -> None:
     cloud.lists["servers"] = [server(number) for number in range(30)]
 

@@ -24,9 +24,6 @@ QUEUE = 1024**2  # bytes of payloads that may wait
 FLAT = 16 * 1024**2  # bytes that the memory may vary by
 
 
-@pytest.mark.xfail(
-    strict=False, reason="a bound is missed by one on a busy machine: docs/STATUS.md"
-)
 def test_a_store_that_is_away_stops_the_reading_and_nothing_is_lost(
     source: Source, tmp_path: Path
 ) -> None:

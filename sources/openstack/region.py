@@ -52,7 +52,7 @@ def cloud_regions(settings: OpenStackSettings) -> list[CloudRegion]:
     try:
         loader = openstack.config.OpenStackConfig(
             config_files=[str(settings.clouds_file)] if settings.clouds_file else None,
-            session_constructor=partial(_session, settings.concurrency),  # type: ignore[arg-type]
+            session_constructor=partial(_session, settings),  # type: ignore[arg-type]
         )
         return [
             region
@@ -78,9 +78,10 @@ def _regions(loader: Any, name: str | None, wanted: list[str]) -> Iterator[Cloud
     yield from every or [first]
 
 
-def _session(connections: int, **arguments: Any) -> Session:
+def _session(settings: OpenStackSettings, **arguments: Any) -> Session:
     """Return a session that keeps as many connections to a service open as there are calls."""
+    arguments["timeout"] = arguments.get("timeout") or settings.timeout  # of log-ins and look-ups
     session = Session(**arguments)
     for scheme in ("http://", "https://"):
-        session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=connections + 1))
+        session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=settings.concurrency + 1))
     return session

@@ -163,7 +163,10 @@ class Service:
         return response
 
     def _insistent(self, attempt: Callable[[], Any]) -> Any:
-        """Try until there is an answer that is not to be tried again. Raises CallError."""
+        """Try until there is an answer that is not to be tried again.
+
+        Raises CallError, StoppedError.
+        """
         for number in range(1, self._settings.retries + 2):
             self._await_turn()
             asked = None

@@ -222,6 +222,7 @@ class OpenStack:
                 default_volume_type = __DEFAULT__
                 auth_strategy = keystone
                 backend_stats_polling_interval = 5
+                periodic_interval = 5
                 service_down_time = 3600
                 [fake]
                 volume_driver = cinder.tests.fake_driver.FakeLoggingVolumeDriver

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import http.client
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from tests.soak.usage import SETTINGS
 
 PROGRAM: Final = Path(sys.executable).with_name("streamgauge")
 PASSWORD: Final = "only-in-tests"
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 120.0
 DRAIN_SECONDS: Final = 120.0
 
 
@@ -70,9 +71,10 @@ class Service:
         return self.process.pid
 
     def start(self, **job: Any) -> None:
-        """Start it and wait until its status is served."""
+        """Start it and wait until its status is served, and its SQL, which comes a moment later."""
         self.spawn(**job)
         wait_until(lambda: self.status() is not None, "the service to answer", START_SECONDS)
+        wait_until(self._listens, "the SQL endpoint to answer", START_SECONDS)
 
     def kill(self) -> None:
         """End it by SIGKILL."""
@@ -168,6 +170,12 @@ class Service:
         with contextlib.closing(self._client()) as client:
             rows: list[tuple[Any, ...]] = list(map(tuple, client.query(sql).result_rows))
             return rows
+
+    def _listens(self) -> bool:
+        """Return whether questions can be asked; there is no SQL endpoint beside a server's own."""
+        self.assert_runs()
+        with socket.socket() as asked:
+            return bool(self.server) or asked.connect_ex(("127.0.0.1", self.sql)) == 0
 
     def _client(self) -> Any:
         return clickhouse_connect.get_client(

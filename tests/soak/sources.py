@@ -75,6 +75,7 @@ class PubSubSource:
             "subscriptions": [_QUEUE],
             "endpoint": self.server.endpoint,
             "ack_deadline": 10,
+            "pulls": 2,  # what waits to be polled is little beside what is published
             "backoff_min": 0.1,
             "backoff_max": 0.5,
         }
