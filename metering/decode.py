@@ -23,6 +23,14 @@ from metering.envelope import inner_text, notification, parse_body, parse_json
 from metering.metadata import json_text
 from metering.notification import Notification
 from metering.polled import TELEMETRY, MetadataTexts, Polled, polled_samples, polled_table
+from metering.published import (
+    is_publication,
+    is_published,
+    is_published_event,
+    plain_sample,
+    published_event,
+    raw_text,
+)
 from metering.refusal import RefusedError
 from metering.samples import draft_sample
 from metering.signature import is_signed
@@ -84,13 +92,13 @@ class Decoder:
         if isinstance(message, list) and message and is_event(message[0]):
             self._take_events(message, batch)
         elif isinstance(message, list):
-            self._take_samples(message, batch)
+            self._take_published(message, batch)
         elif not isinstance(message, dict):
             raise RefusedError("bad_envelope", f"{type(message).__name__} is no message")
         elif is_event(message):
             self._take_events([message], batch)
-        elif "counter_name" in message:
-            self._take_samples([message], batch)
+        elif "counter_name" in message or is_published(message):
+            self._take_published([message], batch)
         elif "event_type" not in message and "payload" not in message:
             raise RefusedError("bad_envelope", "neither a notification, an event nor a sample")
         elif message.get("event_type") in TELEMETRY:
@@ -99,6 +107,8 @@ class Decoder:
             if not isinstance(samples, list):
                 raise RefusedError("missing_field", "payload.samples")
             self._take_samples(samples, batch)
+        elif is_publication(message.get("payload")):
+            self._take_published(message["payload"], batch)
         else:
             self._take_notification(notification(message), content, batch)
 
@@ -130,6 +140,20 @@ class Decoder:
                 self._take_notification(taken, content, batch)
             except RefusedError as error:
                 batch.refuse(error, msgspec.json.encode(event))
+
+    def _take_published(self, messages: list[Any], batch: "_Batch") -> None:
+        """Take samples, in either form, and events as Ceilometer's publishers send them."""
+        for message in messages:
+            if not is_published_event(message):
+                self._take_samples([plain_sample(message)], batch)
+                continue
+            try:
+                event = published_event(message)
+                batch.check_time(event.generated)
+                content = xxhash.xxh64_intdigest(json_text(message).encode())
+                batch.add_event(event, content, raw_text(message))
+            except RefusedError as error:
+                batch.refuse(error, msgspec.json.encode(message))
 
     def _take_samples(self, samples: list[Any], batch: "_Batch") -> None:
         for sample in samples:

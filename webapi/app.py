@@ -16,6 +16,7 @@ from webapi.errors import RequestError, answer_errors
 from webapi.services import EXTENSION, Restate, Services, Spool
 
 _BLUEPRINTS: Final = (
+    "agents",
     "alarm_history",
     "alarm_metrics",
     "alarm_state",
@@ -25,6 +26,9 @@ _BLUEPRINTS: Final = (
     "deliveries",
     "cloudevents",
     "events",
+    "gnocchi",
+    "gnocchi_measures",
+    "gnocchi_resources",
     "invalid",
     "late",
     "meters",

@@ -1,6 +1,7 @@
 """The one place where a failure becomes an answer, in the shape that Ceilometer's clients read.
 
-Shape: {"error_message": {"faultstring", "faultcode", "debuginfo"}} with the status of the failure.
+Shape: {"error_message": {"faultstring", "faultcode", "debuginfo"}} with the status of the failure;
+    below /gnocchi {"code", "title", "description"}.
 Errors: RequestError and DefinitionError are the caller's fault; a query over its bound is 400; a
     store, spool or Keystone that is away or full is 503; what is unforeseen is 500, logged with its
     traceback.
@@ -9,8 +10,9 @@ Errors: RequestError and DefinitionError are the caller's fault; a query over it
 import logging
 from typing import Any
 
-from flask import Flask, Response, json
+from flask import Flask, Response, json, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 
 from metering.alarms.faults import DefinitionError
 from metering.alarms.trusts import TrustsError
@@ -22,9 +24,12 @@ _log = logging.getLogger(__name__)
 
 
 class RequestError(Exception):
-    """The request cannot be served as it is: its status, and what to tell the caller."""
+    """The request cannot be served as it is: its status, and what to tell the caller.
 
-    def __init__(self, faultstring: str, status: int = 400) -> None:
+    It is text, but for what Gnocchi's clients read as an object.
+    """
+
+    def __init__(self, faultstring: str | dict[str, Any], status: int = 400) -> None:
         super().__init__(faultstring)
         self.faultstring = faultstring
         self.status = status
@@ -65,11 +70,16 @@ def answer_errors(app: Flask) -> None:
     app.register_error_handler(Exception, _unforeseen)
 
 
-def fault(faultstring: str, status: int) -> Response:
+def fault(faultstring: str | dict[str, Any], status: int) -> Response:
     """Return the answer that tells a failure."""
     code = "Server" if status >= 500 else "Client"
-    body: dict[str, Any] = {"faultstring": faultstring, "faultcode": code, "debuginfo": None}
-    return Response(json.dumps({"error_message": body}), status=status, mimetype="application/json")
+    body: dict[str, Any] = {
+        "error_message": {"faultstring": faultstring, "faultcode": code, "debuginfo": None}
+    }
+    if request.path.startswith("/gnocchi"):
+        title = HTTP_STATUS_CODES.get(status, "")
+        body = {"code": status, "title": title, "description": faultstring}
+    return Response(json.dumps(body), status=status, mimetype="application/json")
 
 
 def _requested(error: RequestError | DefinitionError) -> Response:

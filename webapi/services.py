@@ -12,6 +12,7 @@ from metering.restatement import Restatement, RestateScope
 from store.client import Store
 from store.queries.run import Bounds, Query, TableQuery, run, run_table
 from webapi.alarming import Alarming
+from webapi.register import Register
 
 EXTENSION: Final = "streamgauge"
 
@@ -35,6 +36,7 @@ class Services:
     status: Callable[[], dict[str, Any]]
     restate: Restate | None = None
     alarming: Alarming = dataclasses.field(default_factory=Alarming)
+    register: Register = dataclasses.field(default_factory=Register)
 
 
 def services() -> Services:

@@ -103,7 +103,7 @@ def _planned(traits: list[Trait], dropped: bool) -> _Plan:
         if trait.type == "text" and len(keys) == 2 and keys[0] == "payload":
             plan.payload_texts.append((trait.name, keys[1]))
         else:
-            kind, convert = _CONVERTERS[trait.type]
+            kind, convert = CONVERTERS[trait.type]
             plan.rest.append((trait.name, kind, trait.field.first, convert))
     return plan
 
@@ -130,7 +130,7 @@ def _as_float(value: Any) -> float:
     return number
 
 
-_CONVERTERS: Final[dict[str, tuple[int, Callable[[Any], Any]]]] = {
+CONVERTERS: Final[dict[str, tuple[int, Callable[[Any], Any]]]] = {
     "text": (_TEXT, _as_text),
     "int": (1, _as_integer),
     "float": (2, _as_float),
