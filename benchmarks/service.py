@@ -69,6 +69,7 @@ class Service:
 
     def memory(self) -> dict[str, float]:
         """Return VmRSS and VmHWM in MiB."""
+        self._check("the service ended", float("inf"))
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         fields = dict(line.split(":", 1) for line in lines)
         return {name: int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")}

@@ -163,6 +163,10 @@ class Usage(_Section):
         ["*.delete.end"],
         description="patterns of event types that end a resource: no value is held beyond such a sample",
     )
+    ends_by_meter: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="the same, instead of those, by meter or pattern; the first that matches wins",
+    )
 
     @pydantic.field_validator("periods")
     @classmethod

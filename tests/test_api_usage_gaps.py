@@ -121,6 +121,17 @@ def test_nothing_is_expected_behind_the_end_of_a_resource(store: Store) -> None:
     assert gaps(store) == []
 
 
+def test_what_ends_a_resource_may_be_said_by_meter(store: Store) -> None:
+    end = '{"event_type":"volume.detach.end"}'
+    for meter in ("memory", "disk.size"):
+        cadence(store, 600, meter=meter)
+        polled(store, *every(600, 0, 1800), meter=meter)
+        polled(store, 1800, meter=meter, metadata=end)
+    usage = {"ends": [], "ends_by_meter": {"disk.*": ["*.detach.end"]}}
+    answer = client(store, usage=usage).get(f"/v1/usage/gaps?{TEN_TO_NOON}")
+    assert [row["meter"] for row in answer.get_json()["gaps"]] == ["memory"]
+
+
 def test_deltas_are_not_expected_at_any_time(store: Store) -> None:
     polled(store, -HOUR, 0, 3 * HOUR, type="delta", message_id="x")
     assert gaps(store) == []

@@ -190,6 +190,12 @@ def test_nothing_is_held_beyond_a_sample_that_ends_its_resource() -> None:
     assert found == [row("10:00", "gauge", own("10:00-10:45", 8, 8, 8), **told)]
 
 
+def test_what_ends_a_resource_may_be_said_by_meter() -> None:
+    end = gauge("10:30", 8, metadata={"event_type": "volume.detach.end"})
+    found = rows(gauge("10:00", 8), end, watermark="11:00", ends_by_meter={"?": ("*.detach.end",)})
+    assert [each.usage for each in found] == [4]
+
+
 def test_the_start_of_a_deletion_ends_nothing() -> None:
     start = gauge("10:00", 8, metadata={"event_type": "volume.delete.start"})
     found = rows(start, watermark="10:30", ends=("*.delete.end",))

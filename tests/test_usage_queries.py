@@ -91,11 +91,11 @@ def test_nothing_is_final_now_by_what_became_known_later() -> None:
 @pytest.mark.parametrize(
     ("ends", "regex"),
     [
-        ([], "^$"),
+        ([], "$^."),
         (["*.delete.end"], r"^.*\.delete\.end$"),
         (["a?", "[xy].*.z"], r"^a.$|^[xy]\..*\.z$"),
     ],
 )
 def test_patterns_of_ends_are_regular_expressions(ends: list[str], regex: str) -> None:
-    _, bound = GapQuery(ALL, 3600, 0, 1, 5, ends, 10).to_sql()
+    _, bound = GapQuery(ALL, 3600, 0, 1, 5, ends, {}, 10).to_sql()
     assert regex in bound.values()

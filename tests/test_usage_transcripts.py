@@ -219,6 +219,18 @@ def test_nothing_is_held_beyond_the_end_of_a_resource() -> None:
     )
 
 
+def test_what_ends_a_resource_may_be_said_by_meter() -> None:
+    end = {"event_type": "volume.detach.end"}
+    settings = HOURLY._replace(ends=("*.delete.end",), ends_by_meter={"other": ("*.detach.end",)})
+    for meter, usage in (("gauge", 2), ("other", 1)):
+        run_transcript(
+            samples(gauge("10:00", 2, meter=meter), gauge("10:30", 2, meter=meter, metadata=end)),
+            tick("11:00", watermark="11:00"),
+            expect(("10:00", "open", 2, usage, usage * 1800)),
+            settings=settings,
+        )
+
+
 def test_a_change_of_type_starts_the_series_anew() -> None:
     run_transcript(
         samples(counter("10:00", 0), counter("10:10", 10)),

@@ -40,7 +40,8 @@ def get_gaps() -> ResponseReturnValue:
     usage, limit = services().config.usage, limit_from(request.args) + 1
     max_gap = round(usage.max_gap * 1000)
     where, period = labels_from(request.args), min(usage.periods)
-    return page("gaps", GapQuery(where, period, start, end, max_gap, usage.ends, limit))
+    ends = usage.ends, usage.ends_by_meter
+    return page("gaps", GapQuery(where, period, start, end, max_gap, *ends, limit))
 
 
 def _scope_from(args: Args) -> UsageScope:

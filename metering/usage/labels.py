@@ -119,21 +119,24 @@ class Labels:
         rows["at"] = samples["timestamp"].cast(pa.int64()).to_numpy()
         rows["volume"] = samples["volume"].to_numpy() + 0.0  # -0.0 is 0.0
         rows["kind"] = label_numbers(self.kinds, Kind, samples)
-        segments, ended = self._told_by(columns["metadata"])
+        segments, ended = self._told_by(columns["metadata"], _Column(samples["meter"]))
         owners = [columns["project_id"], columns["user_id"], segments]
         rows["owner"] = _numbers(self.owners, Owner, owners)
         rows["resource"] = columns["resource_id"].numbers(self.resources)
         rows["ended"] = ended
         return rows[np.lexsort((rows["volume"], rows["at"], rows["key"]))]
 
-    def _told_by(self, metadata: "_Column") -> tuple["_Column", npt.NDArray[np.bool_]]:
+    def _told_by(
+        self, metadata: "_Column", meters: "_Column"
+    ) -> tuple["_Column", npt.NDArray[np.bool_]]:
         """Return each sample's segment, and whether it ends its resource."""
         told = [_told(text, self._rules) for text in metadata.texts]
-        segments = sorted({segment for segment, _ in told})
-        place = {segment: number for number, segment in enumerate(segments)}
-        codes = np.array([place[segment] for segment, _ in told], np.int64)[metadata.codes]
-        ended = np.array([end for _, end in told], np.bool_)[metadata.codes]
-        return _Column.of(segments, codes), ended
+        segments, event_types = (metadata.named([one[nth] for one in told]) for nth in (0, 1))
+        ends = [
+            [self._rules.ends_resource(meter, event_type) for event_type in event_types.texts]
+            for meter in meters.texts
+        ]
+        return segments, np.array(ends, np.bool_)[meters.codes, event_types.codes]
 
     def _describe(self) -> None:
         for kind in self.kinds.labels[len(self._types) :]:
@@ -165,11 +168,12 @@ class _Column:
         used, self.codes = distinct(encoded.indices.to_numpy(), len(encoded.dictionary))
         self.texts: list[str] = encoded.dictionary.take(pa.array(used)).to_pylist()
 
-    @classmethod
-    def of(cls, texts: list[str], codes: I64) -> "_Column":
-        """Return a column of these."""
-        column = cls.__new__(cls)
-        column.texts, column.codes = texts, codes
+    def named(self, names: list[str]) -> "_Column":
+        """Return a column of the names that stand for this one's texts."""
+        column = type(self).__new__(type(self))
+        column.texts = sorted(set(names))
+        place = {name: number for number, name in enumerate(column.texts)}
+        column.codes = np.array([place[name] for name in names], np.int64)[self.codes]
         return column
 
     def numbers(self, numbered: Numbered[str]) -> npt.NDArray[np.uint32]:
@@ -203,10 +207,10 @@ def _numbers(
     return numbers[rows]
 
 
-def _told(metadata: str, rules: UsageRules) -> tuple[str, bool]:
-    """Return the segment that metadata (canonical JSON, flat) names, and whether it is an end."""
+def _told(metadata: str, rules: UsageRules) -> tuple[str, str]:
+    """Return the segment and the event type that metadata (canonical JSON, flat) names."""
     if metadata == "{}":
-        return "", False
+        return "", ""
     values = msgspec.json.decode(metadata)
     segment = ",".join(
         f"{name}={values[key]}"
@@ -214,4 +218,4 @@ def _told(metadata: str, rules: UsageRules) -> tuple[str, bool]:
         if (key := next((key for key in keys if values.get(key) not in _ABSENT), None)) is not None
     )
     event_type = values.get("event_type")
-    return segment, isinstance(event_type, str) and rules.ends_resource(event_type)
+    return segment, event_type if isinstance(event_type, str) else ""

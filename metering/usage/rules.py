@@ -3,11 +3,14 @@
 import dataclasses
 import fnmatch
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from metering.config import Usage
+
+_Value = TypeVar("_Value")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class UsageRules:
     """Periods, shortest first, each a multiple of the shortest; and what else docs/usage.md names.
 
     `segments` names a part of a segment and the metadata keys it is read from, the first there wins;
-    `ends` are patterns of a sample's metadata event_type.
+    `ends` are patterns of a sample's metadata event_type, by meter where it is among those.
     """
 
     periods: tuple[int, ...] = (3_600_000, 86_400_000)
@@ -24,6 +27,7 @@ class UsageRules:
     max_gap_by_meter: Mapping[str, int] = dataclasses.field(default_factory=dict)
     segments: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     ends: Sequence[str] = ("*.delete.end",)
+    ends_by_meter: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, usage: Usage, lateness: float) -> "UsageRules":
@@ -37,6 +41,7 @@ class UsageRules:
             },
             segments=usage.segments,
             ends=usage.ends,
+            ends_by_meter=usage.ends_by_meter,
         )
 
     @property
@@ -51,14 +56,12 @@ class UsageRules:
 
     def gap_of(self, meter: str) -> int:
         """Return how long a value of this meter counts beyond its sample; the first pattern wins."""
-        for pattern, gap in self.max_gap_by_meter.items():
-            if fnmatch.fnmatchcase(meter, pattern):
-                return gap
-        return self.max_gap
+        return _first(self.max_gap_by_meter, meter, self.max_gap)
 
-    def ends_resource(self, event_type: str) -> bool:
-        """Return whether nothing is held beyond a sample of this event type."""
-        return any(fnmatch.fnmatchcase(event_type, pattern) for pattern in self.ends)
+    def ends_resource(self, meter: str, event_type: str) -> bool:
+        """Return whether nothing is held beyond a sample of this meter and event type."""
+        ends = _first(self.ends_by_meter, meter, self.ends)
+        return any(fnmatch.fnmatchcase(event_type, pattern) for pattern in ends)
 
     def late(self, at: npt.NDArray[np.int64], until: int | None) -> npt.NDArray[np.bool_]:
         """Return which times (ms) lie in windows that are final."""
@@ -72,3 +75,11 @@ class UsageRules:
         if watermark is None:
             return None
         return (watermark - self.lateness) // self.shortest * self.shortest
+
+
+def _first(by_meter: Mapping[str, _Value], meter: str, otherwise: _Value) -> _Value:
+    """Return what the first pattern says that a meter matches."""
+    for pattern, value in by_meter.items():
+        if fnmatch.fnmatchcase(meter, pattern):
+            return value
+    return otherwise

@@ -6,7 +6,7 @@ samples; late samples that were not restated are missing from usage though they 
 
 import dataclasses
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from store.queries.late import UNRESTATED
@@ -79,7 +79,8 @@ class GapQuery:
     """What is missing in [start, end), the oldest first, behind a marker.
 
     Units: start, end and max_gap in ms, `period` (the shortest) in s. Of series whose cadence is not
-    known a sample is expected every `max_gap`; behind an event type that is among `ends` none is.
+    known a sample is expected every `max_gap`; behind an event type that is among `ends` none is, or
+    among those of its meter, where it has any.
     """
 
     where: Predicate  # on LABELS
@@ -88,6 +89,7 @@ class GapQuery:
     end: int
     max_gap: int
     ends: Sequence[str]  # patterns
+    ends_by_meter: Mapping[str, Sequence[str]]
     limit: int
     after: Marker | None = None
 
@@ -119,7 +121,6 @@ class GapQuery:
 
     def _parts(self, into: Rendering) -> dict[str, str]:
         start, end = (into.bind("Int64", moment) for moment in (self.start, self.end))
-        ended = into.bind("String", "|".join(map(_regex, self.ends)) or "^$")
         time = "fromUnixTimestamp64Milli({}, 'UTC')"
         return {
             "database": "{database}",
@@ -129,11 +130,27 @@ class GapQuery:
             "within": f"timestamp >= {time.format(start)} AND timestamp < {time.format(end)}",
             "period": into.bind("Int64", self.period),
             "max_gap": into.bind("Int64", self.max_gap),
-            "ended": f"match(JSONExtractString(metadata, 'event_type'), {ended})",
+            "ended": self._ended(into),
             "patience": str(PATIENCE),
             "look_back": str(_LOOK_BACK),
             "unrestated": UNRESTATED,
         }
+
+    def _ended(self, into: Rendering) -> str:
+        """Return the condition of a sample's ending its resource; the first pattern of meters wins."""
+        told = "JSONExtractString(metadata, 'event_type')"
+        cases = [
+            f"match(meter::String, {into.bind('String', _regex(pattern))}),"
+            f" match({told}, {into.bind('String', _any(ends))})"
+            for pattern, ends in self.ends_by_meter.items()
+        ]
+        otherwise = f"match({told}, {into.bind('String', _any(self.ends))})"
+        return f"multiIf({', '.join([*cases, otherwise])})" if cases else otherwise
+
+
+def _any(patterns: Sequence[str]) -> str:
+    """Return a regular expression for what matches any of these; of no patterns, for nothing."""
+    return "|".join(map(_regex, patterns)) or "$^."
 
 
 def _regex(pattern: str) -> str:

@@ -38,6 +38,7 @@ class Settings(NamedTuple):
     max_gap: int = 3900  # s
     segments: Mapping[str, tuple[str, ...]] = {}  # name -> metadata keys, the first present wins
     ends: tuple[str, ...] = ()  # globs of the event types that end a resource
+    ends_by_meter: Mapping[str, tuple[str, ...]] = {}  # instead of those, by glob of the meter
 
 
 class Row(NamedTuple):
@@ -157,7 +158,10 @@ def _held_until(
 ) -> int:
     at, longest = gauge.timestamp_ms, gauge.timestamp_ms + settings.max_gap * 1000
     event_type = gauge.metadata.get("event_type", "")
-    if any(fnmatchcase(event_type, end) for end in settings.ends):
+    named = (
+        ends for glob, ends in settings.ends_by_meter.items() if fnmatchcase(gauge.meter, glob)
+    )
+    if any(fnmatchcase(event_type, end) for end in next(named, settings.ends)):
         return at
     if after is None:
         return at if watermark is None else min(longest, watermark)

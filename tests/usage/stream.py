@@ -38,6 +38,7 @@ def rules_of(settings: Settings) -> UsageRules:
         max_gap=settings.max_gap * 1000,
         segments=settings.segments,
         ends=settings.ends,
+        ends_by_meter=settings.ends_by_meter,
     )
 
 
