@@ -75,8 +75,11 @@ def usage_rows(windows: UsageWindows, table: pa.Table) -> tuple[npt.NDArray[Any]
 
 
 def _labels(texts: list[str], codes: npt.NDArray[Any]) -> pa.Array:
+    """Return a text a row; the same text of two labels stands once, or the store refuses the table."""
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    places = np.array([numbers[text] for text in texts], np.int32)
     return pa.DictionaryArray.from_arrays(
-        pa.array(codes.astype(np.int32)), pa.array(texts, pa.string())
+        pa.array(places[codes]), pa.array(list(numbers), pa.string())
     )
 
 

@@ -102,7 +102,9 @@ class Stream:
         self.until = self.windows.final_until
 
     def _tell(self, told: list[Told], version: int) -> None:
-        for row in usage_table(self.windows, told, version).to_pylist():
+        table = usage_table(self.windows, told, version)
+        assert_texts_stand_once(table)
+        for row in table.to_pylist():
             self.told.append(row)
             self.rows[tuple(row[name] for name in KEY)] = row
 
@@ -176,3 +178,12 @@ def _row(row: dict[str, Any], until: int | None) -> Row:
     final = until is not None and (start + row["period"]) * 1000 <= until
     same = {name: row[name] for name in Row._fields if name in row}
     return Row(**same | ms | {"start": start, "average": average, "final": final})
+
+
+def assert_texts_stand_once(table: pa.Table) -> None:
+    """Fail where a column names a text twice: the store refuses such a table."""
+    for name in table.column_names:
+        for chunk in table[name].chunks:
+            if pa.types.is_dictionary(chunk.type):
+                texts = chunk.dictionary.to_pylist()
+                assert len(set(texts)) == len(texts), f"{name}: {texts}"
