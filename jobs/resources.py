@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from jobs import feeds
+from jobs.actions import Delivering
 from jobs.pipeline import Parts
 from metering.alarms.book import AlarmBook
 from metering.alarms.transitions import Delivery
@@ -29,7 +30,6 @@ from metering.usage.rules import UsageRules
 from metering.usage.windows import UsageWindows
 from sinks.clickhouse import Outlet
 from sinks.latest import LatestWriter
-from sinks.pool import DeliveryPool
 from sinks.writer import Writer
 from sources.hub import Hub
 from sources.spool import SpoolFeed, SpoolSettings
@@ -44,18 +44,6 @@ from store.migrate import migrate
 from store.recall import recalled_sieve
 from store.usage import recalled_windows, stored_final_until, stored_usage
 from store.usage_since import keep_usage_since
-
-
-class Delivering:
-    """Where the deliveries of transitions go: to the pool where there is one; the store has them anyway."""
-
-    def __init__(self) -> None:
-        self.pool: DeliveryPool | None = None
-
-    def offer(self, deliveries: Sequence[Delivery]) -> None:
-        """Have these delivered; they are in the store. Raises what the pool failed with."""
-        if self.pool is not None:
-            self.pool.offer(deliveries)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,9 +62,15 @@ class Resources:
     @functools.cached_property
     def alarms(self) -> AlarmBook:
         """The alarms of this process, as the store has them."""
-        writer = self.writer
-        shelf = AlarmShelf(self.store, writer.flush, writer.write, _now, uuid.uuid4().hex)
+        writer, run = self.writer, uuid.uuid4().hex
+        shelf = AlarmShelf(self.store, writer.flush, writer.write, _now, run, self.lag)
         return AlarmBook(shelf, round(self.config.alarms.repeat * 1000), _now())
+
+    @property
+    def lag(self) -> int:
+        """How far (ms) the watermark is behind the clock while all feeds are read."""
+        feeds = self.hub.feeds.values()
+        return round(max((feed.settings.disorder for feed in feeds), default=0.0) * 1000)
 
     def close(self) -> None:
         """Close all, and forget them."""

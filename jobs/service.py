@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from jobs.actions import ActionsError
+from jobs.alarming import Trials
 from jobs.embedded import EmbeddedJob
 from jobs.resources import Resources, resources
 from jobs.restate import Restater, restate_late
@@ -22,6 +24,7 @@ from metering.config import Config
 from sources.feed import FeedError
 from store.client import StoreError
 from transforms.counters import counted
+from webapi.alarming import Alarming
 from webapi.app import create_app
 from webapi.serving import ServingError, serve
 from webapi.sql_endpoint import create_sql_app
@@ -57,14 +60,15 @@ def run(config: Config) -> int:
         _serve(config, held, status, open_things)
         _tell(config)
         shown = time.monotonic()
-        while not stop.wait(0.2) and not job.ended.is_set():
+        while not stop.wait(0.2) and not (job.ended.is_set() or held.delivering.ended.is_set()):
             if time.monotonic() - shown >= (_SHOWN if sys.stdout.isatty() else _SHOWN_ELSEWHERE):
                 shown = time.monotonic()
                 _show(status())
         print("\nstopping: writing and acknowledging what was taken in", flush=True)
         job.stop()
-    if job.failure is not None:
-        raise ServiceError(f"the job ended: {_sentence(job.failure)}") from job.failure
+    for what, failure in (("the job", job.failure), ("deliveries", held.delivering.failure)):
+        if failure is not None:
+            raise ServiceError(f"{what} ended: {_sentence(failure)}") from failure
     print("stopped", flush=True)
     return 0
 
@@ -111,14 +115,24 @@ def _started(
     open_things.callback(held.close)
     if to_the_end:
         held.hub.end_with_feeds({"files"})
+    else:
+        _deliver(config, held, open_things)
     job = EmbeddedJob(held)
     job.start()
     return held, job
 
 
+def _deliver(config: Config, held: Resources, open_things: ExitStack) -> None:
+    try:
+        held.delivering.start(held.store, config.alarms.actions)
+    except ActionsError as error:
+        raise ServiceError(str(error)) from error
+    open_things.callback(held.delivering.close)
+
+
 def _serve(config: Config, held: Resources, status: Status, open_things: ExitStack) -> None:
     try:
-        app = create_app(config, held.store, held.spool, status, restate=Restater(held))
+        app = create_app(config, held.store, held.spool, status, Restater(held), _alarming(held))
         open_things.callback(serve(app, config.api.listen, config.api.threads).close)
         if config.sql.password is not None:
             sql_app = create_sql_app(config, held.store)
@@ -126,6 +140,11 @@ def _serve(config: Config, held: Resources, status: Status, open_things: ExitSta
     except ServingError as error:
         held.hub.stop()
         raise ServiceError(str(error)) from error
+
+
+def _alarming(held: Resources) -> Alarming:
+    trials, delivering = Trials(held), held.delivering
+    return Alarming(delivering.trusts, trials.dry_run, trials.explain, delivering.offer)
 
 
 def _collect_less() -> None:

@@ -37,6 +37,7 @@ class Status:
             "payloads_per_second": round(payloads, 1),
             "last_error": self._last_error(hub["feeds"]),
             **totals,
+            "deliveries": self._held.delivering.status(),
             **hub,
         }
 

@@ -26,6 +26,7 @@ _AT_MOST: Final = 3_600_000  # ms; as long before the newest of what came then m
 _AHEAD: Final = 60_000  # ms; what is newer than that is ahead of the clock
 _LATELY: Final = 60_000  # ms; more than `latest` is behind `samples`
 _EVENTS_READ: Final = 100_000
+_FOREVER: Final = 10_000_000_000_000  # ms
 _MS: Final = pa.timestamp("ms", "UTC")
 _TRAITS: Final = ("text_traits", "integer_traits", "float_traits")
 _EVENT_COLUMNS: Final = ", ".join(
@@ -108,8 +109,10 @@ def sliced(store: Store, query: SamplesQuery, end: int) -> Iterator[pa.Table]:
         yield samples_in(store, part)
 
 
-def recalled(store: Store, watched: Sequence[Watched], now: int) -> Iterator[Recalled]:
-    """Yield what is stored of selections, read group by group."""
+def recalled(
+    store: Store, watched: Sequence[Watched], now: int, lag: int = 0
+) -> Iterator[Recalled]:
+    """Yield what is stored of selections, read group by group; `lag` (ms) is the watermark's."""
     if not watched:
         return
     newest, unsure = _newest(store), _arrived_last(store)
@@ -117,8 +120,8 @@ def recalled(store: Store, watched: Sequence[Watched], now: int) -> Iterator[Rec
         top = min(max((newest.get(meter, 0) for meter in meters), default=0), now + _AHEAD)
         oldest = min((unsure.get(meter, top) for meter in meters), default=top)
         oldest = max(min(oldest, top), top - _AT_MOST)
-        since = max(oldest - max(one.span for one in group), 0)
-        query = SamplesQuery(meters, _resources(group), since)
+        since = max(oldest - max(one.span for one in group) - lag, 0)
+        query = SamplesQuery(meters, resources_of(group), since)
         if latest:
             query = dataclasses.replace(query, start=max(top - _LATELY, 0))
             yield Recalled(group, 0, oldest, _latest(store, query, top))
@@ -126,20 +129,25 @@ def recalled(store: Store, watched: Sequence[Watched], now: int) -> Iterator[Rec
             yield Recalled(group, since, oldest, sliced(store, query, top))
 
 
-def stored_events(store: Store, types: Sequence[str], since: int) -> Iterator[pa.Table]:
-    """Yield the newest events (EVENTS) of types (globs) since a time (ms), in order of time."""
-    moment = "generated >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
+def stored_events(
+    store: Store, types: Sequence[str], since: int, stop: int = _FOREVER
+) -> Iterator[pa.Table]:
+    """Yield the newest events (EVENTS) of types (globs) in [since, stop) (ms), in order of time."""
+    moment = (
+        "events.generated >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
+        " AND events.generated < fromUnixTimestamp64Milli({stop:Int64}, 'UTC')"
+    )
     found = store.query(
         f"SELECT DISTINCT event_type::String FROM {store.name}.events WHERE {moment}",
-        {"since": since},
+        {"since": since, "stop": stop},
     ).result_rows
     named = [one for (one,) in found if any(fnmatch.fnmatchcase(one, glob) for glob in types)]
     if named:
         rows = store.query_arrow(
             f"SELECT * FROM (SELECT {_EVENT_COLUMNS} FROM {store.name}.events FINAL"
-            f" WHERE events.{moment} AND event_type IN {{types:Array(String)}}"
+            f" WHERE {moment} AND event_type IN {{types:Array(String)}}"
             f" ORDER BY events.generated DESC LIMIT {_EVENTS_READ}) ORDER BY generated, message_id",
-            {"since": since, "types": named},
+            {"since": since, "stop": stop, "types": named},
         )
         yield _events_of(rows)
 
@@ -164,8 +172,8 @@ def _groups(watched: Sequence[Watched]) -> dict[_Group, list[Watched]]:
     return groups
 
 
-def _resources(group: Sequence[Watched]) -> tuple[str, ...] | None:
-    """Return the resources that a group is about, where it names few."""
+def resources_of(group: Sequence[Watched]) -> tuple[str, ...] | None:
+    """Return the resources that selections are about, where they name few."""
     named: set[str] = set()
     for one in group:
         if one.selection.resource_id is not None:

@@ -36,7 +36,7 @@ class AlarmShelf:
     """What is stored about alarms.
 
     `flush` waits until everything that was given to the store is there; `write` has something written;
-    `clock` returns ms, `run` names this run of the job.
+    `clock` returns ms, `run` names this run of the job, `lag` (ms) is how far the watermark is behind.
     """
 
     def __init__(
@@ -46,9 +46,10 @@ class AlarmShelf:
         write: Callable[[Callable[[], None]], None],
         clock: Callable[[], int],
         run: str,
+        lag: int = 0,
     ) -> None:
         self._store, self._flush, self._write = store, flush, write
-        self._clock, self._run = clock, run
+        self._clock, self._run, self._lag = clock, run, lag
 
     def changes(self, since: int) -> Changes:
         """Return what changed since a version; from 0 all there is."""
@@ -64,7 +65,7 @@ class AlarmShelf:
         """Yield what is stored of selections, each once."""
         self._flush()
         with _unless_away():
-            for one in recalled(self._store, watched, self._clock()):
+            for one in recalled(self._store, watched, self._clock(), self._lag):
                 yield dataclasses.replace(one, tables=_told(one.tables))
 
     def series(self, since: pa.Table) -> pa.Table:

@@ -1,19 +1,24 @@
 """What holds of alarms whatever comes: the cut and the order of bundles, kills, and a dry run."""
 
+import itertools
 import random
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metering.alarms.book_trial import Past, trial
+from metering.batches import sample_table
+from metering.draft import Draft
 from metering.elements import Tick
+from metering.schema import EVENTS
 from tests.alarms.histories import LAG, Round, rules, streams
-from tests.alarms.transcript import Stream, came, define, restart, ways
+from tests.alarms.transcript import START, Stream, alarm, came, define, restart, way, ways
 
 
 def started(rule: dict[str, Any]) -> Stream:
     stream = Stream()
+    stream.shelf.lag = LAG * 1000
     stream.run(define(**rule))
     stream.take(stream.book.tick(Tick(stream.now, None)))
     stream.book.begin()
@@ -36,8 +41,6 @@ def play(stream: Stream, rounds: list[Round]) -> list[dict[str, str]]:
     return seen
 
 
-# Sliding windows of some rules still depend on the cut: docs/STATUS.md.
-@pytest.mark.xfail(strict=False, reason="a known fault of sliding windows under late samples")
 @given(rules(), streams(), st.randoms(use_true_random=False))
 def test_the_state_does_not_depend_on_how_the_stream_is_cut_and_ordered(
     rule: dict[str, Any], rounds: list[Round], rng: random.Random
@@ -57,10 +60,15 @@ def test_the_state_does_not_depend_on_how_the_stream_is_cut_and_ordered(
     assert found == wanted
 
 
-@given(rules(), streams(in_order=True), st.data())
+@given(rules(mixed=False), streams(in_order=True), st.data())
 def test_a_kill_between_samples_and_their_transitions_loses_none(
     rule: dict[str, Any], rounds: list[Round], data: st.DataObject
 ) -> None:
+    """Not of composites with mixed periods: by Aodh's rule these come to something else when evaluated again.
+
+    Nor where a silence ended, in the samples whose transitions were not written, that no tick came in: a
+    new process does not read that far back.
+    """
     whole, killed = started(rule), started(rule)
     play(whole, rounds)
     at = data.draw(st.integers(0, len(rounds) - 1))
@@ -74,3 +82,31 @@ def test_a_kill_between_samples_and_their_transitions_loses_none(
     tick(killed, rounds[at].now)
     play(killed, rounds[at + 1 :])
     assert ways(killed.made) == ways(whole.made)
+
+
+@given(rules(), streams(in_order=True))
+def test_a_dry_run_makes_the_transitions_that_were_made(
+    rule: dict[str, Any], rounds: list[Round]
+) -> None:
+    coming = [on_the_second(one) for each in rounds for one in each.samples]
+    end = rounds[-1].now + 1_800_000
+    live = started(rule)
+    live.made.clear()
+    of_second = {at: list(some) for at, some in itertools.groupby(coming, key=when)}
+    for now in range(START + 1000, end, 1000):
+        tick(live, now)
+        if now in of_second:
+            live.run(came(*of_second[now]))
+    past = Past(sample_table(coming, 0), EVENTS.empty_table(), [], LAG * 1000)
+    found = trial(alarm(**rule), past, START, end)
+    assert [(way(one), one.reason, one.at) for one in found] == [
+        (way(one), one.reason, one.at) for one in live.made
+    ]
+
+
+def on_the_second(one: Draft) -> Draft:
+    return one._replace(timestamp=-(-one.timestamp // 1000) * 1000)
+
+
+def when(one: Draft) -> int:
+    return one.timestamp

@@ -196,6 +196,27 @@ def test_a_late_period_counts_when_it_comes() -> None:
     )
 
 
+def test_periods_that_come_at_once_lead_to_states_one_after_another() -> None:
+    run(
+        *settled(**of_resource()),
+        tick("06:00", lag=300),
+        came(busy("01:00", 90), busy("02:00", 90), busy("03:00", 10), busy("04:00", 90)),
+        expect("unknown -> alarm", "alarm -> ok", "ok -> alarm"),
+    )
+
+
+def test_what_comes_when_the_watermark_has_passed_all_that_looks_back_says_nothing() -> None:
+    run(
+        *settled(**of_resource()),
+        tick("30:00", lag=300),
+        came(busy("01:00", 90)),
+        tick("31:00", lag=300),
+        expect(),
+        came(busy("28:00", 90)),
+        expect("unknown -> alarm"),
+    )
+
+
 def test_samples_of_a_late_series_count_in_their_own_periods() -> None:
     run(
         *settled(**of_group(aggregation_method="max", evaluation_periods=2)),
@@ -351,6 +372,33 @@ def test_a_sample_far_ahead_of_the_clock_waits_for_it() -> None:
         expect(),
         tick("29:00", lag=1600),
         expect("ok -> alarm"),
+    )
+
+
+def test_a_silence_that_is_over_when_the_watermark_passes_it_is_not_told() -> None:
+    run(
+        *settled(**of_resource()),
+        came(busy("01:00", 90)),
+        expect("unknown -> alarm"),
+        came(busy("08:00", 90)),  # ahead of the clock
+        tick("08:01", lag=60),
+        came(busy("08:02", 90)),
+        expect(),
+    )
+
+
+@pytest.mark.parametrize("rule", [threshold, of_resource])
+def test_a_silence_is_over_when_there_are_as_many_periods_as_are_needed(rule: Any) -> None:
+    run(
+        *settled(**rule(evaluation_periods=2)),
+        came(busy("01:00", 10), busy("02:00", 10)),
+        expect("unknown -> ok"),
+        tick("20:00", lag=300),
+        expect("ok -> unknown"),
+        came(busy("20:00", 10)),
+        expect(),
+        came(busy("21:00", 10)),
+        expect("unknown -> ok"),
     )
 
 

@@ -260,6 +260,21 @@ def test_a_composite_alarm_is_unknown_when_its_rules_are() -> None:
     )
 
 
+def test_a_new_process_does_not_go_back_to_what_a_composite_alarm_knew_before() -> None:
+    run(
+        define(**composite({"or": [leaf("r")]})),
+        tick("01:00", lag=60),
+        came(sample("01:05", 90)),
+        expect("unknown -> alarm"),
+        tick("20:00", lag=60),
+        expect("alarm -> unknown"),
+        restart(),
+        tick("20:01", lag=None),
+        tick("20:02", lag=60),
+        expect(),
+    )
+
+
 def test_composites_of_composites_follow_one_another_within_a_bundle() -> None:
     inner = composite({"and": [leaf("r"), leaf("q")]}, alarm_id="inner", name="inner")
     outer = composite({"or": [{"type": "alarm", "alarm_id": "inner"}, leaf("s")]})

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from metering.alarms.book import AlarmBook
 from metering.alarms.transitions import Transition
-from metering.batches import together
 from metering.elements import Tick, Touched
 from transforms.counters import count
 from transforms.windowed import windowed
@@ -45,8 +44,9 @@ class _MatchFn(_BookFn):
     def finish_bundle(self) -> Iterator[Any]:
         """Match the bundle's samples together; a tick comes once, whatever the number of shards."""
         tables = [one for one in self._elements if isinstance(one, pa.Table)]
-        if tables:
-            yield windowed((ALARMS, self._book.partials(together(tables))))
+        partials = self._book.partials(tables)
+        if partials.num_rows:
+            yield windowed((ALARMS, partials))
         for one in self._elements:
             if isinstance(one, Touched):
                 self._book.touch(one.series)

@@ -9,7 +9,7 @@ Guarantee: between two ticks the state follows from what came, however it is cut
 
 import heapq
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -22,9 +22,11 @@ from metering.alarms.buckets_partials import Row, rows_of
 from metering.alarms.buckets_verdicts import BEFORE_ALL, Moment
 from metering.alarms.evaluation_events import Event, fired
 from metering.alarms.rules import EventRule
-from metering.alarms.states import ALARM
+from metering.alarms.states import ALARM, State
 from metering.alarms.transitions import Transition
+from metering.batches import together
 from metering.elements import LeastWatermark, Tick
+from metering.schema import PARTIALS
 
 _COUNTED: Final = 60_000  # ms between two times that evaluations are told
 
@@ -59,10 +61,14 @@ class AlarmBook:
                 for entry in self._reader.read(self._moment, self._epoch):
                     self._changed[entry.alarm.alarm_id] = entry
 
-    def partials(self, samples: pa.Table) -> pa.Table:
-        """Return what samples (SAMPLES) add to alarms (PARTIALS)."""
+    def partials(self, samples: Sequence[pa.Table]) -> pa.Table:
+        """Return what samples (tables of SAMPLES) add to alarms (PARTIALS)."""
         with self._lock:
-            return self._roster.matcher.partials(samples)
+            matcher = self._roster.matcher
+            columns = matcher.columns()
+            if not columns or not samples:
+                return PARTIALS.empty_table()
+            return matcher.partials(together([table.select(columns) for table in samples]))
 
     def touch(self, series: pa.Table) -> None:
         """Take series (TOUCHED) whose stored past changed: they are read again after the next tick."""
@@ -113,10 +119,19 @@ class AlarmBook:
             made += self._settled()
             for entry in due:
                 made += self._repeated(entry)
+            self._epoch += 1  # what comes now follows from where the tick has led
             self._ticked = True
             if self._moment.now - self._counted >= _COUNTED:
                 self.tell_counts()
             return made
+
+    def suppose(self, states: Mapping[str, State]) -> list[Transition]:
+        """Take the states of alarms that are not in this book; return the transitions that follow."""
+        with self._lock:
+            for alarm_id, state in states.items():
+                self._roster.states[alarm_id] = state
+                self._followed(alarm_id)
+            return list(self._settled())
 
     def tell_counts(self) -> None:
         """Have it written how often alarms were evaluated."""
@@ -124,9 +139,9 @@ class AlarmBook:
             self._counted = self._moment.now
             self._shelf.evaluated(list(self._roster.counted()))
 
-    def next_mark(self) -> int:
-        """Return the least watermark (ms) at which an alarm is due."""
-        return self._roster.next_mark()
+    def next_due(self) -> tuple[int, int]:
+        """Return the least watermark and the least time (ms) at which an alarm is due."""
+        return self._roster.next_due()
 
     def _settled(self) -> Iterator[Transition]:
         """Yield what follows from all that changed, alarms before those that look at them."""
@@ -192,7 +207,10 @@ class AlarmBook:
 
     def _made(self, entry: Entry, made: Transition) -> Transition:
         self._roster.states[made.alarm_id] = made.current
-        for follower in self._roster.links.followers(made.alarm_id):
+        self._followed(made.alarm_id)
+        return made
+
+    def _followed(self, alarm_id: str) -> None:
+        for follower in self._roster.links.followers(alarm_id):
             if follower in self._roster.entries:
                 self._changed[follower] = self._roster.entries[follower]
-        return made

@@ -32,6 +32,7 @@ class Entry:
         self.counted: dict[State, int] = dict.fromkeys(STATES, 0)  # evaluations
         self.told: dict[State, int] = {}  # of them
         self.evaluator = evaluator_of(alarm)
+        self._behind = False  # less came than what led to the state
         self._turns = BEFORE_ALL  # until when `_open` holds
         self._open = True
 
@@ -46,7 +47,7 @@ class Entry:
     def empty(self) -> None:
         """Forget what came, until it is read."""
         self.evaluator = evaluator_of(self.alarm)
-        self.seen = NEVER
+        self.seen, self._behind = NEVER, False
 
     def begin(self, epoch: int, moment: Moment) -> None:
         """Begin what follows a tick, once."""
@@ -57,10 +58,13 @@ class Entry:
                 part.begin(moment)
 
     def look_from(self, at: int | None, epoch: int) -> None:
-        """Take what was read for known up to a time, or all of it."""
+        """Take what was read for known up to a time, or all of it; for told, what led to the state."""
         self.epoch, self.before = epoch, self.state.state
         for part in self.parts.values():
-            part.look_from(part.newest if at is None else at)
+            if at is None:
+                part.look_from(part.newest, part.newest)
+            else:
+                part.look_from(at, self.seen)
 
     @property
     def parts(self) -> Mapping[int, Part]:
@@ -86,9 +90,17 @@ class Entry:
 
     def findings(self, moment: Moment, states: States) -> Iterator[Finding]:
         """Yield what is found; nothing while less is known than what led to the state."""
-        if self.evaluator is not None and max(self.newest, moment.passed) >= self.seen:
-            self.seen = BEFORE_ALL
-            yield from self.evaluator.findings(moment, states)
+        if self.evaluator is None:
+            return
+        if max(self.newest, moment.passed) < self.seen:
+            self._behind = True
+            return
+        if self._behind:  # what came meanwhile has led to the state already
+            self._behind = False
+            for part in self.parts.values():
+                part.look_from(self.seen, self.seen)
+        self.seen = BEFORE_ALL
+        yield from self.evaluator.findings(moment, states)
 
     def transition(self, current: State, reason: Reason, seen: int, now: int) -> Transition:
         """Return the way into a state, and take it."""

@@ -141,7 +141,8 @@ class Reader:
             yield entry
             return
         state, alarm = entry.state, entry.alarm
-        entry.seen = state.seen if state.version >= alarm.version else BEFORE_ALL
+        known = state.seen > 0 and state.version >= alarm.version
+        entry.seen = state.seen if known else BEFORE_ALL
         entry.look_from(max(entry.seen, unsure or BEFORE_ALL), epoch)
         # The others have been evaluated; what the watermark says of them is looked at once there is one.
         self._roster.schedule(entry, BEFORE_ALL, NEVER)

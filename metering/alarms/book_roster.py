@@ -70,9 +70,11 @@ class Roster:
             if entry is not None:
                 yield entry
 
-    def next_mark(self) -> int:
-        """Return the least watermark (ms) at which an alarm is due."""
-        return int(self._marks[: len(self._numbered)].min(initial=NEVER))
+    def next_due(self) -> tuple[int, int]:
+        """Return the least watermark and the least time (ms) at which an alarm is due."""
+        count = len(self._numbered)
+        marks, clocks = self._marks[:count], self._clocks[:count]
+        return int(marks.min(initial=NEVER)), int(clocks.min(initial=NEVER))
 
     def counted(self) -> Iterator[Evaluated]:
         """Yield how often each alarm was evaluated to each state, since that was told last."""

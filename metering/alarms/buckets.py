@@ -20,7 +20,7 @@ from metering.alarms.buckets_statistics import (
     over_series,
     takes_samples,
 )
-from metering.alarms.buckets_verdicts import BEFORE_ALL, NEVER, Moment, Verdict, verdict
+from metering.alarms.buckets_verdicts import BEFORE_ALL, NEVER, Moment, Period, Verdict, verdict
 from metering.alarms.meter_rules import MeterRule
 from metering.alarms.states import UNKNOWN, State
 
@@ -28,6 +28,8 @@ _AHEAD: Final = 60_000  # ms; how far ahead of the clock a sample may be and sti
 _SKEW: Final = (
     3_600_000  # ms; how far behind the newest samples are kept where no watermark says so
 )
+
+_GROWN: Final = 10  # periods before a sample's in which the one before may be, for its growth
 
 Cell = dict[int, Partial]  # by series
 
@@ -40,11 +42,12 @@ class Buckets:
         self.period = rule.period * 1000
         self.reach = rule.evaluation_periods + 1  # periods before the newest that are looked at
         self.newest = BEFORE_ALL  # time of the newest sample that is not ahead of the clock
+        self.back = _GROWN if is_rate(rule.statistic) else 0  # periods in which growth may begin
         self.wakes = NEVER  # when the clock reaches the first sample that is
         self._cells: dict[int, Cell] = {}
         self._values: dict[int, float | None] = {}
         self._known = BEFORE_ALL  # the newest bucket at the last tick
-        self._told = BEFORE_ALL  # the newest bucket that was looked at since
+        self._told = BEFORE_ALL  # up to when (ms) periods were looked at
         self._floor = BEFORE_ALL  # older buckets are not known
         self._revised = False  # what was known has changed since
 
@@ -84,9 +87,10 @@ class Buckets:
         """Begin with what is stored since a time; nothing is known of what was before."""
         self._floor = -(-at // self.period)
 
-    def look_from(self, at: int) -> None:
-        """Take what is newer than a time for new (after a start)."""
+    def look_from(self, at: int, told: int) -> None:
+        """Take what is newer than a time for new, and all up to another for told (after a start)."""
         self._know(min(at, self.newest))
+        self._told = told
         self._revised = True
 
     def look_again(self) -> None:
@@ -96,6 +100,7 @@ class Buckets:
     def begin(self, moment: Moment) -> None:
         """Begin what follows a tick: what is there now is known, what is too old is forgotten."""
         self._know(self.newest)
+        self._told = max(self._told, self.newest)
         self._revised = False
         if self.wakes <= moment.now:
             self._look_ahead(moment.now)
@@ -112,18 +117,36 @@ class Buckets:
         if (self._revised or not new) and self._known > BEFORE_ALL:
             new.insert(0, min(self._known, newest))
         for bucket, following in itertools.zip_longest(new, new[1:], fillvalue=NEVER):
-            reached = min(passed, following)
-            gone = list(self._emptied(reached)) if reached > bucket + 1 else []
+            gone = list(self._gone(bucket, min(passed, following)))
             if not any(each.state == UNKNOWN for each in gone):
                 yield self._at(bucket, moment)
             yield from gone
         yield from self._passed(moment)
-        self._told = max(self._told, newest)
+        self._told = max(self._told, self.newest, moment.passed)
 
     def present(self, moment: Moment) -> Verdict:
         """Return what the newest periods say."""
         bucket = max(self.newest, moment.passed) // self.period
         return self._at(bucket, moment)
+
+    def looked_at(self, moment: Moment) -> list[Period]:
+        """Return the periods that are looked at now, the newest last."""
+        newest = max(self.newest, moment.passed)
+        if newest == BEFORE_ALL:
+            return []
+        bucket = newest // self.period
+        taken = self._taken(bucket)
+        return [
+            Period(
+                start=each * self.period,
+                end=(each + 1) * self.period,
+                samples=sum(one.count for one in self._cells.get(each, {}).values()),
+                value=self._value(each) if each in self._cells else None,
+                counts=each in taken,
+                passed=(each + 1) * self.period <= moment.passed,
+            )
+            for each in range(bucket - self.reach, bucket + 1)
+        ]
 
     def due(self, state: State, moment: Moment) -> int:
         """Return the watermark at which the periods may say something else without more samples."""
@@ -143,22 +166,30 @@ class Buckets:
         if len(values) < self.rule.evaluation_periods:
             may_come = self._may_come(bucket, moment)
         seen = min(self.newest, (bucket + 1) * self.period - 1)
-        return verdict(self.rule, values, may_come, seen, bucket >= self._told)
+        return verdict(self.rule, values, may_come, seen, (bucket + 1) * self.period > self._told)
+
+    def _gone(self, bucket: int, reached: int) -> Iterator[Verdict]:
+        """Yield what the watermark said after a bucket, once it had reached another."""
+        if reached > bucket + 1 and reached - self.reach >= self._floor:
+            yield from self._emptied(reached)
 
     def _passed(self, moment: Moment) -> Iterator[Verdict]:
         """Yield what follows where the watermark has passed the newest sample."""
         passed = moment.passed // self.period
-        if passed > self.newest // self.period:
-            yield from self._emptied(passed)
+        if passed > self.newest // self.period and passed - self.reach >= self._floor:
+            yield self._before(passed, fresh=True)
 
     def _emptied(self, bucket: int) -> Iterator[Verdict]:
         """Yield that too little came, where the periods before a bucket that the watermark reached say so."""
-        if bucket - self.reach < self._floor:
-            return
-        taken = [b for b in self._taken(bucket - 1) if b >= bucket - self.reach]
-        if len(taken) < self.rule.evaluation_periods:
-            values = [value for value in map(self._value, taken) if value is not None]
-            yield verdict(self.rule, values, 0, bucket * self.period, bucket >= self._told)
+        found = self._before(bucket, bucket * self.period > self._told)
+        if len(found.values) < self.rule.evaluation_periods:
+            yield found
+
+    def _before(self, bucket: int, fresh: bool) -> Verdict:
+        """Return what the periods before a bucket say to which the watermark has come."""
+        taken = [each for each in self._taken(bucket - 1) if each >= bucket - self.reach]
+        values = [value for value in map(self._value, taken) if value is not None]
+        return verdict(self.rule, values, 0, bucket * self.period, fresh)
 
     def _taken(self, bucket: int) -> list[int]:
         """Return the newest buckets with a value, as many as are needed, the newest last."""
@@ -193,7 +224,7 @@ class Buckets:
             )
         found = []
         for series, one in cell.items():
-            before = self._before(series, bucket) if is_rate(statistic) else None
+            before = self._point_before(series, bucket) if is_rate(statistic) else None
             value = of_points(statistic, one.points, before, one.counter)
             if value is not None:
                 found.append((one.first_at, one.last_at, value))
@@ -201,9 +232,12 @@ class Buckets:
             return found[0][2] if found else None
         return over_series(statistic, found)
 
-    def _before(self, series: int, bucket: int) -> Point | None:
-        """Return the last sample of a series before a bucket."""
-        earlier = (each for each, cell in self._cells.items() if each < bucket and series in cell)
+    def _point_before(self, series: int, bucket: int) -> Point | None:
+        """Return the last sample of a series in the periods before a bucket."""
+        first = bucket - self.back
+        earlier = (
+            each for each, cell in self._cells.items() if first <= each < bucket and series in cell
+        )
         found = max(earlier, default=None)
         return None if found is None else max(self._cells[found][series].points)
 
@@ -215,7 +249,7 @@ class Buckets:
 
     def _know(self, at: int) -> None:
         known = at // self.period if at > BEFORE_ALL else BEFORE_ALL
-        self._known = self._told = known
+        self._known = known
 
     def _changed(self, bucket: int) -> None:
         if is_rate(self.rule.statistic):
@@ -225,7 +259,7 @@ class Buckets:
 
     def _forget(self, moment: Moment) -> None:
         oldest = min(self.newest, max(moment.passed, self.newest - _SKEW))
-        floor = oldest // self.period - 2 * self.reach - 1
+        floor = oldest // self.period - 2 * self.reach - self.back - 1
         if floor > self._floor:
             self._floor = floor
             for each in [each for each in self._cells if each < floor]:

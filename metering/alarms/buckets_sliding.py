@@ -14,7 +14,7 @@ import numpy as np
 
 from metering.alarms.buckets import Buckets
 from metering.alarms.buckets_statistics import Point, of_samples
-from metering.alarms.buckets_verdicts import NEVER, Moment, Verdict, verdict
+from metering.alarms.buckets_verdicts import BEFORE_ALL, NEVER, Moment, Period, Verdict, verdict
 from metering.alarms.meter_rules import StatisticsRule
 from metering.alarms.states import UNKNOWN, State
 
@@ -33,6 +33,25 @@ class SlidingBuckets(Buckets):
         """Return what the periods say that end now."""
         return self._until(max(self.newest, moment.passed), moment, True)
 
+    def looked_at(self, moment: Moment) -> list[Period]:
+        """Return the periods that end now, the newest last."""
+        end = max(self.newest, moment.passed)
+        if end == BEFORE_ALL:
+            return []
+        periods = self._periods(end)
+        taken = self._counted(periods)
+        found = []
+        for nth in range(self.reach - 1, -1, -1):
+            volumes, until = periods[nth], end - nth * self.period
+            value = of_samples(self.rule.statistic, volumes) if volumes else None
+            counts = any(volumes is one for one in taken)
+            found.append(
+                Period(
+                    until - self.period, until, len(volumes), value, counts, until <= moment.passed
+                )
+            )
+        return found
+
     def due(self, state: State, moment: Moment) -> int:
         """Return the watermark at which a sample goes from one period to another."""
         end = max(self.newest, moment.passed)
@@ -49,29 +68,36 @@ class SlidingBuckets(Buckets):
         points = self._cell_points(bucket)
         last = min(self.newest, (bucket + 1) * self.period - 1)
         end = max((at for at, _ in points if at <= last), default=last)
-        return self._until(end, moment, bucket >= self._told)
+        return self._until(end, moment, end >= self._told)
 
     def _passed(self, moment: Moment) -> Iterator[Verdict]:
         if moment.passed > self.newest:
-            yield self._until(moment.passed, moment, moment.passed // self.period >= self._told)
+            yield self._until(moment.passed, moment, True)
 
     def _emptied(self, bucket: int) -> Iterator[Verdict]:
         """Yield what the periods say that end where a bucket begins: the watermark has reached it."""
-        if bucket - self.reach >= self._floor:
-            end = bucket * self.period
-            yield self._until(end, Moment(end, end), bucket >= self._told)
+        end = bucket * self.period
+        yield self._until(end, Moment(end, end), end > self._told)
 
     def _until(self, end: int, moment: Moment, fresh: bool) -> Verdict:
+        periods = self._periods(end)
+        empty = (nth for nth, volumes in enumerate(periods) if not volumes)
+        may_come = sum(end - nth * self.period > moment.passed for nth in empty)
+        values = [of_samples(self.rule.statistic, one) for one in self._counted(periods)]
+        return verdict(self.rule, values, may_come, end, fresh)
+
+    def _periods(self, end: int) -> list[list[float]]:
+        """Return the samples of the periods that end at a time, the newest first."""
         periods: list[list[float]] = [[] for _ in range(self.reach)]
         for at, volume in self._points(end):
             periods[(end - at) // self.period].append(volume)
+        return periods
+
+    def _counted(self, periods: list[list[float]]) -> list[list[float]]:
+        """Return the periods that count, the newest last."""
         filled = [volumes for volumes in reversed(periods) if volumes]
-        empty = (nth for nth, volumes in enumerate(periods) if not volumes)
-        may_come = sum(end - nth * self.period > moment.passed for nth in empty)
         taken = _inlying(filled) if self.rule.exclude_outliers else filled
-        taken = taken[-self.rule.evaluation_periods :]
-        values = [of_samples(self.rule.statistic, volumes) for volumes in taken]
-        return verdict(self.rule, values, may_come, end, fresh)
+        return taken[-self.rule.evaluation_periods :]
 
     def _points(self, end: int) -> list[Point]:
         """Return the samples of the periods that end at a time."""

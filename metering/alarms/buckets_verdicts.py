@@ -29,6 +29,18 @@ class Moment:
         return BEFORE_ALL if self.watermark is None else self.watermark
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Period:
+    """One of the periods that a rule looks at. Units: times in ms."""
+
+    start: int
+    end: int
+    samples: int
+    value: float | None  # None without samples
+    counts: bool  # it is among the newest that are needed
+    passed: bool  # the watermark has passed it: nothing more comes in time
+
+
 class Verdict(NamedTuple):
     """What periods say: a state; None where they are mixed, or where what is missing may yet come.
 

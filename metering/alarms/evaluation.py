@@ -33,8 +33,8 @@ class Part(Protocol):
     def know_from(self, at: int) -> None:
         """Begin with what is stored since a time (ms)."""
 
-    def look_from(self, at: int) -> None:
-        """Take what is newer than a time (ms) for new."""
+    def look_from(self, at: int, told: int) -> None:
+        """Take what is newer than a time (ms) for new, and all up to another for told."""
 
     def look_again(self) -> None:
         """Take what is known for changed."""

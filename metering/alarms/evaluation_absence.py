@@ -42,7 +42,7 @@ class LastSeen:
     def know_from(self, at: int) -> None:
         """Begin with what is stored."""
 
-    def look_from(self, at: int) -> None:
+    def look_from(self, at: int, told: int) -> None:
         """Take everything for looked at."""
 
     def look_again(self) -> None:

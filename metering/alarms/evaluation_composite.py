@@ -61,7 +61,8 @@ class Composed:
     @property
     def seen(self) -> int:
         """Up to when samples were looked at (ms)."""
-        return max((each.newest for each in self._evaluator.buckets.values()), default=BEFORE_ALL)
+        newest = (each.newest for each in self._evaluator.buckets.values())
+        return max(self._moment.passed, *newest) if self._evaluator.buckets else BEFORE_ALL
 
     def after(self, before: State) -> State:
         """Return the state that follows; the same where what is missing may yet come."""

@@ -1,6 +1,6 @@
 """For an alarm of each type: what evaluates it, and which samples it watches."""
 
-from metering.alarms.buckets_statistics import is_rate, takes_samples
+from metering.alarms.buckets_statistics import takes_samples
 from metering.alarms.composition import AlarmLeaf, CompositeRule
 from metering.alarms.definition import Alarm
 from metering.alarms.evaluation import Evaluator, MeterEvaluator, buckets_of
@@ -44,9 +44,8 @@ def watched_by(alarm: Alarm) -> list[Watched]:
 
 def _watched(alarm: Alarm, part: int, rule: MeterRule) -> Watched:
     detailed = not rule.aligned or takes_samples(rule.statistic)
-    # Growth begins at the sample before; that one may be in the period before those that count.
-    periods = buckets_of(rule).reach + 2 + is_rate(rule.statistic)
-    span = periods * rule.period * 1000
+    periods = buckets_of(rule)
+    span = (periods.reach + 2 + periods.back) * periods.period
     return Watched(
         alarm.alarm_id, part, rule.selection(alarm.scope), rule.period * 1000, span, detailed
     )

@@ -22,7 +22,7 @@ from metering.schema import PARTIALS
 I64 = npt.NDArray[np.int64]
 
 _REMEMBERED: Final = 1_000_000  # subjects; beyond that they are worked out again
-_NAMED: Final = ("meter", "resource_id", "project_id", "user_id", "source", "metadata")
+_ALWAYS: Final = ("meter", "resource_id", "type", "timestamp", "volume")
 
 
 class Matcher:
@@ -32,8 +32,12 @@ class Matcher:
         self.index = WatchIndex()
         self._takers = _Takers()
 
+    def columns(self) -> list[str]:
+        """Return the columns of SAMPLES that are looked at; none where nothing is watched."""
+        return [*_ALWAYS, *self.index.needs()] if self.index.meters else []
+
     def partials(self, samples: pa.Table, by_moment: bool = False) -> pa.Table:
-        """Return what samples (SAMPLES) add to periods (PARTIALS).
+        """Return what samples (of SAMPLES `columns` at least) add to periods (PARTIALS).
 
         With `by_moment` rows of one period are apart by the time of their samples, in order of time.
         """
@@ -46,6 +50,18 @@ class Matcher:
         if not len(row):
             return PARTIALS.empty_table()
         return self._grouped(_Samples(some, series), row, watched, by_moment)
+
+    def takes(self, samples: pa.Table) -> npt.NDArray[np.bool_]:
+        """Return which samples (SAMPLES) count for anything."""
+        taken = np.zeros(samples.num_rows, np.bool_)
+        rows, generations, needed = self._wanted(samples)
+        if len(rows):
+            subjects, _ = self._subjects(
+                samples.take(pa.array(rows)), generations[rows], needed[rows]
+            )
+            row, _ = self._takers.pairs(subjects)
+            taken[rows[row]] = True
+        return taken
 
     def _wanted(self, samples: pa.Table) -> tuple[I64, I64, npt.NDArray[np.uint8]]:
         """Return the rows of watched meters; and by row the meter's generation and what it needs."""
@@ -68,7 +84,8 @@ class Matcher:
         for bit, name in enumerate(LOOKED_AT):
             asked = (needed >> bit) & 1
             if asked.any():
-                hashes = label_hashes(some[name]) if name in _NAMED else hashed(some[name])
+                labels = pa.types.is_dictionary(some.schema.field(name).type)
+                hashes = label_hashes(some[name]) if labels else hashed(some[name])
                 columns.append(hashes * asked)
         keys = mixed(columns)
         numbers = self._takers.find(keys)
@@ -84,7 +101,7 @@ class Matcher:
 
     def _taking(self, some: pa.Table) -> list[list[int]]:
         """Return the selections that take each of a few samples."""
-        names = [*_NAMED, "message_id"]
+        names = ["meter", "resource_id", *self.index.needs()]
         columns = [some[name].to_pylist() for name in names]
         subjects = (
             Subject(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from metering.alarms.matching_filters import Subject, looked_at, takes, telling, text_of
+from metering.alarms.matching_filters import LOOKED_AT, Subject, looked_at, takes, telling, text_of
 from metering.alarms.selection import Compare, Selection
 
 _RESOURCE: Final = Compare("resource_id", (), "eq", "")
@@ -126,6 +126,11 @@ class WatchIndex:
         """Return the numbers of the selections that take a subject."""
         found = set(self.meters[subject.columns["meter"]].candidates(subject))
         return sorted(number for number in found if self._takes(number, subject))
+
+    def needs(self) -> list[str]:
+        """Return which of LOOKED_AT any selection looks at."""
+        needed: set[str] = set().union(*(index.needs for index in self.meters.values()))
+        return [name for name in LOOKED_AT if name in needed]
 
     def _changed(self, index: MeterIndex) -> None:
         self._changes += 1

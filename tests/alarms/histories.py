@@ -11,6 +11,7 @@ from tests.alarms.transcript import START, sample
 RESOURCES = ("r", "q", "s")
 PERIOD = 60  # s
 LAG = 90  # s; how far the watermark is behind the clock
+AHEAD = 60_000  # ms; a sample further ahead of the clock waits for it
 
 METHODS = (
     "mean", "sum", "last", "max", "min", "std", "median", "first", "count", "75pct", "rate:mean",
@@ -26,9 +27,9 @@ class Round:
     now: int
 
 
-def rules() -> st.SearchStrategy[dict[str, Any]]:
-    """Return the definitions of alarms on `cpu`, of every type on meters."""
-    return st.one_of(thresholds(), gnocchis(), composites())
+def rules(mixed: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Return the definitions of alarms on `cpu`, of every type on meters; `mixed`: see composites."""
+    return st.one_of(thresholds(), gnocchis(), composites(mixed))
 
 
 def thresholds() -> st.SearchStrategy[dict[str, Any]]:
@@ -53,8 +54,10 @@ def gnocchis() -> st.SearchStrategy[dict[str, Any]]:
     ).map(lambda drawn: _typed(*drawn))
 
 
-def composites() -> st.SearchStrategy[dict[str, Any]]:
-    leaf = st.tuples(st.sampled_from(RESOURCES), st.fixed_dictionaries(_gnocchi())).map(_leaf)
+def composites(mixed: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Return composite alarms; `mixed` is whether their rules may have periods of both kinds."""
+    fields = _gnocchi() if mixed else _gnocchi() | {"evaluation_periods": st.just(1)}
+    leaf = st.tuples(st.sampled_from(RESOURCES), st.fixed_dictionaries(fields)).map(_leaf)
     return st.tuples(st.sampled_from(["and", "or"]), st.lists(leaf, min_size=1, max_size=3)).map(
         lambda tree: {"type": "composite", "composite_rule": {tree[0]: tree[1]}}
     )
@@ -62,12 +65,16 @@ def composites() -> st.SearchStrategy[dict[str, Any]]:
 
 @st.composite
 def streams(draw: st.DrawFn, in_order: bool = False) -> list[Round]:
-    """Draw rounds of samples; out of order they may be as old as the watermark, and older."""
+    """Draw rounds of samples; out of order they may be as old as the watermark, and older.
+
+    In order they are no further ahead of the clock, which the last tick told, than is looked at.
+    """
     now, rounds = START, []
     for _ in range(draw(st.integers(1, 12))):
         earlier, now = now, now + draw(st.sampled_from([1, 10, 30, 60, 200, 500])) * 1000
         oldest = earlier + 1 if in_order else max(earlier - 2 * LAG * 1000, START)
-        times = draw(st.lists(st.integers(oldest, now), max_size=8, unique=True))
+        newest = min(now, earlier + AHEAD) if in_order else now
+        times = draw(st.lists(st.integers(oldest, newest), max_size=8, unique=True))
         volumes = st.integers(-40, 40).map(lambda quarter: quarter / 4)
         made = [
             _sample(when, draw(volumes), draw(st.sampled_from(RESOURCES)))

@@ -36,6 +36,7 @@ class MemoryShelf:
         self.counted: list[Evaluated] = []
         self.away = False  # for samples and events
         self.unsure: int | None = None
+        self.lag = 0  # ms; the watermark's
         self.version = 0
 
     def define(self, alarm: Alarm) -> None:
@@ -87,7 +88,7 @@ class MemoryShelf:
         of = [each for each in self.samples_ if each.meter in one.selection.meters]
         newest = max((each.timestamp for each in of), default=0)
         unsure = newest if self.unsure is None else min(newest, self.unsure)
-        since = unsure - one.span
+        since = unsure - one.span - self.lag
         if one.latest:
             since = 0
         found = [each for each in of if each.timestamp >= since]

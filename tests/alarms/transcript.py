@@ -125,7 +125,7 @@ def came(*samples: Draft) -> Step:
     def step(stream: Stream) -> None:
         stream.book.begin()
         stream.shelf.samples_ += samples
-        stream.take(stream.book.take(stream.book.partials(sample_table(list(samples), 0))))
+        stream.take(stream.book.take(stream.book.partials([sample_table(list(samples), 0)])))
 
     return step
 

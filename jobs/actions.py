@@ -1,0 +1,98 @@
+"""What delivers actions in this process, as the configuration has it."""
+
+import threading
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from metering.alarms.settings import Actions
+from metering.alarms.transitions import Delivery
+from metering.alarms.trusts import Trusts, TrustsError
+from sinks.exchanges import Exchanges
+from sinks.log_action import Kept, Logged
+from sinks.pool import DeliveryPool
+from sinks.senders import Blocking, NotConfigured, Senders
+from sinks.topics import Topics
+from sinks.webhook import TlsError, Webhooks
+from store.client import Store
+
+if TYPE_CHECKING:
+    from sinks.trusts import Keystone
+
+
+class ActionsError(Exception):
+    """Actions cannot be delivered as they are configured; says what to do."""
+
+
+class Delivering:
+    """Where the deliveries of transitions go: to the pool, once it is started; the store has them anyway."""
+
+    def __init__(self) -> None:
+        self._pool: DeliveryPool | None = None
+        self.trusts: Trusts | None = None
+        self.ended = threading.Event()
+
+    def start(self, store: Store, settings: Actions) -> None:
+        """Start the pool; what the store has pending goes first. Raises ActionsError."""
+        try:
+            keystone = _keystone(settings)
+            self._pool = DeliveryPool(store, settings, senders_of(settings, keystone))
+        except (TlsError, TrustsError) as error:
+            raise ActionsError(str(error)) from error
+        self.trusts = keystone
+        self.ended = self._pool.ended
+        self._pool.start()
+
+    def offer(self, deliveries: Sequence[Delivery]) -> None:
+        """Have these delivered; they are in the store. Raises what the pool failed with."""
+        if self._pool is not None:
+            self._pool.offer(deliveries)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the pool."""
+        return self._pool.failure if self._pool else None
+
+    def status(self) -> dict[str, Any]:
+        """Return how many deliveries wait, and how many are under way."""
+        return self._pool.status() if self._pool else {}
+
+    def close(self) -> None:
+        """Let the calls under way end, and write what became of them."""
+        if self._pool is not None:
+            self._pool.close()
+
+
+def senders_of(settings: Actions, keystone: "Keystone | None" = None) -> Senders:
+    """Return who calls which kind of action. Raises TlsError."""
+    pubsub, amqp = settings.pubsub, settings.amqp
+    others: dict[str, Blocking] = {
+        "log": Logged(),
+        "test": Kept(),
+        "pubsub": Topics(pubsub, settings.timeout)
+        if pubsub.topics
+        else NotConfigured("alarms.actions.pubsub.topics"),
+        "amqp": Exchanges(amqp, settings.timeout)
+        if amqp.url
+        else NotConfigured("alarms.actions.amqp.url"),
+        "trust+heat": _orchestration(keystone),
+    }
+    agent = f"streamgauge/{version('streamgauge')}"
+    return Senders(Webhooks(settings, keystone), others, agent)
+
+
+# openstacksdk takes time and memory to import: only where a cloud is configured.
+def _keystone(settings: Actions) -> "Keystone | None":
+    if settings.cloud is None:
+        return None
+    from sinks.trusts import Keystone
+
+    return Keystone(settings.cloud, settings.clouds_file, settings.timeout)
+
+
+def _orchestration(keystone: "Keystone | None") -> Blocking:
+    if keystone is None:
+        return NotConfigured("alarms.actions.cloud")
+    from sinks.orchestration import Orchestration
+
+    return Orchestration(keystone)
