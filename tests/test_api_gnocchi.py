@@ -235,6 +235,16 @@ def test_a_resource_that_is_not_known_is_not_there(
     assert (status, answer["description"]) == (404, f"Resource {name} does not exist")
 
 
+def test_what_is_kept_of_a_resource_is_bounded(api: Api) -> None:
+    large = {**INSTANCE, "display_name": "x" * 20_000}
+    assert api.send("POST", "/gnocchi/v1/resource/instance", large)[0] == 413
+    api.send("POST", "/gnocchi/v1/resource/instance", INSTANCE)
+    many = {f"a{n}": "x" for n in range(97)}  # and the four it has
+    path = "/gnocchi/v1/resource/instance/vm-1"
+    assert api.send("PATCH", path, many)[0] == 400
+    assert api.send("PATCH", path, {name: many[name] for name in list(many)[:96]})[0] == 200
+
+
 def test_an_id_may_hold_any_character(api: Api) -> None:
     name = "a b/c@d"
     api.send("POST", "/gnocchi/v1/resource/volume_provider_pool", {"id": name})

@@ -19,6 +19,7 @@ from webapi.services import services
 bp: Final = Blueprint("gnocchi", __name__, url_prefix="/gnocchi")
 
 _BUILD: Final = "4.7.0"  # whose routes these are; ceilometer-upgrade wants 4.2.0 or newer
+_DESCRIBED: Final = 16_384  # bytes that may describe a thing, which is kept
 _METHODS: Final = ("mean", "sum", "min", "max", "count", "rate:mean")
 
 
@@ -99,10 +100,13 @@ def change_type(name: str) -> ResponseReturnValue:
     return _known(services().register.types.change(name, change), f"Resource type {name}")
 
 
-def body_of(kind: type[Any]) -> Any:
+def body_of(kind: type[Any], most: int = _DESCRIBED) -> Any:
     """Return the request's body, which must be of this kind. Raises RequestError."""
+    data = request.get_data()
+    if len(data) > most:
+        raise RequestError(f"The body may have {most} bytes, not {len(data)}", 413)
     try:
-        body = orjson.loads(request.get_data())
+        body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise RequestError(f"The body is no JSON: {error}") from None
     if not isinstance(body, kind):

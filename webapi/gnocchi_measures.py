@@ -44,7 +44,7 @@ def post_measures() -> ResponseReturnValue:
     """
     require_admin()
     try:
-        batch = series_of(body_of(dict))
+        batch = series_of(body_of(dict, services().config.api.max_body))
     except RefusedError as error:
         raise RequestError(f"Invalid input: {error}") from None
     known = _resources(batch)

@@ -21,6 +21,7 @@ bp: Final = Blueprint("gnocchi_resources", __name__, url_prefix="/gnocchi/v1")
 
 _ANY: Final = "generic"  # the type that every resource is of, too
 _DEEPEST: Final = 10  # filters within filters
+_ATTRIBUTES: Final = 100  # of a resource, once it is changed
 _UNSETTABLE: Final = ("id", "original_resource_id", "type", "metrics")
 
 
@@ -47,7 +48,9 @@ def change_resource(kind: str, name: str) -> ResponseReturnValue:
     """Change attributes of a resource: samples from now on have them; admin only. 404: it is not known."""
     require_admin()
     attributes = _attributes(body_of(dict))
-    _known(kind, name)
+    known = _known(kind, name)
+    if len({**known.attributes, **attributes}) > _ATTRIBUTES:
+        raise RequestError(f"Invalid input: a resource has at most {_ATTRIBUTES} attributes")
     changed = services().register.change(name, attributes)
     if changed is None:
         raise _unknown(name)
