@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from jobs.members import MemberWatch
+from metering.alarms.book import AlarmBook
 from metering.alarms.settings import Actions
 from metering.alarms.transitions import Delivery
 from metering.alarms.trusts import Trusts, TrustsError
@@ -29,11 +31,15 @@ class Delivering:
 
     def __init__(self) -> None:
         self._pool: DeliveryPool | None = None
+        self._watch: MemberWatch | None = None
         self.trusts: Trusts | None = None
         self.ended = threading.Event()
 
-    def start(self, store: Store, settings: Actions) -> None:
-        """Start the pool; what the store has pending goes first. Raises ActionsError."""
+    def start(self, store: Store, settings: Actions, book: AlarmBook | None = None) -> None:
+        """Start the pool; what the store has pending goes first. Raises ActionsError.
+
+        Where there is a cloud, the book is told what its load balancers' members are like.
+        """
         try:
             keystone = _keystone(settings)
             self._pool = DeliveryPool(store, settings, senders_of(settings, keystone))
@@ -42,6 +48,9 @@ class Delivering:
         self.trusts = keystone
         self.ended = self._pool.ended
         self._pool.start()
+        if keystone is not None and book is not None:
+            self._watch = _watch(keystone, book, self.ended)
+            self._watch.start()
 
     def offer(self, deliveries: Sequence[Delivery]) -> None:
         """Have these delivered; they are in the store. Raises what the pool failed with."""
@@ -50,8 +59,9 @@ class Delivering:
 
     @property
     def failure(self) -> BaseException | None:
-        """What ended the pool."""
-        return self._pool.failure if self._pool else None
+        """What ended the pool, or the look at load balancers."""
+        failures = [one.failure for one in (self._pool, self._watch) if one is not None]
+        return next((one for one in failures if one is not None), None)
 
     def status(self) -> dict[str, Any]:
         """Return how many deliveries wait, and how many are under way."""
@@ -59,6 +69,8 @@ class Delivering:
 
     def close(self) -> None:
         """Let the calls under way end, and write what became of them."""
+        if self._watch is not None:
+            self._watch.close()
         if self._pool is not None:
             self._pool.close()
 
@@ -88,6 +100,12 @@ def _keystone(settings: Actions) -> "Keystone | None":
     from sinks.trusts import Keystone
 
     return Keystone(settings.cloud, settings.clouds_file, settings.timeout)
+
+
+def _watch(keystone: "Keystone", book: AlarmBook, ended: threading.Event) -> MemberWatch:
+    from sinks.pool_members import PoolMembers
+
+    return MemberWatch(book, PoolMembers(keystone), ended)
 
 
 def _orchestration(keystone: "Keystone | None") -> Blocking:

@@ -124,7 +124,7 @@ def _started(
 
 def _deliver(config: Config, held: Resources, open_things: ExitStack) -> None:
     try:
-        held.delivering.start(held.store, config.alarms.actions)
+        held.delivering.start(held.store, config.alarms.actions, held.alarms)
     except ActionsError as error:
         raise ServiceError(str(error)) from error
     open_things.callback(held.delivering.close)

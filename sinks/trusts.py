@@ -78,7 +78,7 @@ class Keystone:
     def token(self, trust_id: str) -> str:
         """Return a token that acts for a trust's owner. Raises TrustsError."""
         try:
-            found = self._login(trust_id).get_token(self._session())
+            found = self._login(trust_id).get_token(self.own_session())
         except keystoneauth1.exceptions.ClientException as error:
             raise TrustsError(f"no token from Keystone: {error}") from error
         return str(found)
@@ -108,7 +108,7 @@ class Keystone:
 
     def _own_id(self) -> str:
         try:
-            return str(self._session().get_user_id())
+            return str(self.own_session().get_user_id())
         except keystoneauth1.exceptions.ClientException as error:
             raise TrustsError(f"no login to Keystone: {error}") from error
 
@@ -118,7 +118,7 @@ class Keystone:
             {"headers": {"X-Auth-Token": token}, "authenticated": False} if token else {}
         )
         try:
-            answer: requests.Response = self._session().request(
+            answer: requests.Response = self.own_session().request(
                 path,
                 method,
                 endpoint_filter={**self.endpoint("identity"), "version": "3"},
@@ -130,7 +130,8 @@ class Keystone:
             raise TrustsError(f"Keystone does not answer: {error}") from error
         return answer
 
-    def _session(self) -> Session:
+    def own_session(self) -> Session:
+        """Return a session of our own login."""
         session: Session = self._region.get_session()
         session.timeout = self._timeout
         return session

@@ -24,6 +24,7 @@ _WHAT: Final = {
     "deliveries_delivered": "deliveries of alarms' actions that arrived",
     "deliveries_failed": "attempts at deliveries that failed, and are to be repeated",
     "deliveries_dead": "deliveries given up",
+    "pool_member_errors": "looks at a load balancer's members that failed, and are repeated",
     "write_retries": "writes tried again, as the store did not take them",
 }
 _prometheus: Final = {

@@ -21,7 +21,8 @@ from metering.alarms.book_shelf import Shelf
 from metering.alarms.buckets_partials import Row, rows_of
 from metering.alarms.buckets_verdicts import BEFORE_ALL, Moment
 from metering.alarms.evaluation_events import Event, fired
-from metering.alarms.rules import EventRule
+from metering.alarms.evaluation_members import Member, MemberEvaluator
+from metering.alarms.rules import EventRule, MemberHealthRule
 from metering.alarms.states import ALARM, State
 from metering.alarms.transitions import Transition
 from metering.batches import together
@@ -132,6 +133,21 @@ class AlarmBook:
                 self._roster.states[alarm_id] = state
                 self._followed(alarm_id)
             return list(self._settled())
+
+    def pools(self) -> list[str]:
+        """Return the load balancers' pools whose members alarms look at."""
+        with self._lock:
+            rules = [one.alarm.rule for one in self._roster.entries.values() if one.alarm.enabled]
+            return sorted({rule.pool_id for rule in rules if isinstance(rule, MemberHealthRule)})
+
+    def take_members(self, pool_id: str, members: Sequence[Member] | None) -> None:
+        """Take what a pool's members are like, None where it is not there; the next tick evaluates."""
+        with self._lock:
+            for alarm_id, entry in self._roster.entries.items():
+                evaluator = entry.evaluator
+                if isinstance(evaluator, MemberEvaluator) and evaluator.rule.pool_id == pool_id:
+                    evaluator.take(members)
+                    self._changed[alarm_id] = entry
 
     def tell_counts(self) -> None:
         """Have it written how often alarms were evaluated."""

@@ -7,13 +7,14 @@ from metering.alarms.evaluation import Evaluator, MeterEvaluator, buckets_of
 from metering.alarms.evaluation_absence import AbsenceEvaluator, SequenceEvaluator
 from metering.alarms.evaluation_combination import CombinationEvaluator
 from metering.alarms.evaluation_composite import CompositeEvaluator
+from metering.alarms.evaluation_members import MemberEvaluator
 from metering.alarms.matching_index import Watched
 from metering.alarms.meter_rules import MeterRule
-from metering.alarms.rules import AbsenceRule, CombinationRule
+from metering.alarms.rules import AbsenceRule, CombinationRule, MemberHealthRule
 
 
 def evaluator_of(alarm: Alarm) -> Evaluator | None:
-    """Return what evaluates an alarm; None where only events do, or nothing."""
+    """Return what evaluates an alarm; None where only events do."""
     rule = alarm.rule
     if isinstance(rule, MeterRule):
         return MeterEvaluator(rule)
@@ -21,6 +22,8 @@ def evaluator_of(alarm: Alarm) -> Evaluator | None:
         return CompositeEvaluator(rule)
     if isinstance(rule, CombinationRule):
         return CombinationEvaluator(rule)
+    if isinstance(rule, MemberHealthRule):
+        return MemberEvaluator(rule, alarm.scope)
     if isinstance(rule, AbsenceRule):
         if rule.meter_name is None:
             return SequenceEvaluator(rule)
