@@ -1,7 +1,10 @@
 """`streamgauge alarm history`, `explain` and `quota`: what became of alarms, and how many there may be."""
 
 import argparse
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from cliff.columns import FormattableColumn
 
 from cli.alarms import add_alarm, alarm_id_of, find_alarm
 from cli.client import segment
@@ -9,6 +12,24 @@ from cli.command import Listing, Showing, fields_of, rows_of
 from cli.query import add_limit
 
 _COLUMNS = ("timestamp", "type", "detail", "user_id", "event_id")
+
+
+class _Rules(FormattableColumn[list[dict[str, Any]]]):
+    """The periods of rules, a line each; as they are told for machines."""
+
+    def human_readable(self) -> str:
+        return "\n".join(line for rule in self._value for line in _rule_lines(rule))
+
+
+class _Samples(FormattableColumn[list[dict[str, Any]]]):
+    """Samples, a line each; as they are told for machines."""
+
+    def human_readable(self) -> str:
+        fields = ("timestamp", "resource_id", "volume")
+        return "\n".join(" ".join(str(one[name]) for name in fields) for one in self._value)
+
+
+_SHOWN = {"rules": _Rules, "samples": _Samples}
 
 
 class ShowHistory(Listing):
@@ -41,8 +62,9 @@ class ExplainAlarm(Showing):
         name = find_alarm(client, parsed_args.alarm)["alarm_id"]
         told = client.get(f"/v1/alarms/{segment(name)}/explain")
         alarm = told.pop("alarm")
+        shown = {name: of(told[name]) for name, of in _SHOWN.items()}
         state = ("alarm_id", "name", "state", "state_timestamp", "state_reason")
-        return fields_of({one: alarm[one] for one in state} | told)
+        return fields_of({one: alarm[one] for one in state} | told | shown)
 
 
 class ShowQuota(Showing):
@@ -82,3 +104,15 @@ class SetQuota(Showing):
 def _limits(told: dict[str, Any]) -> Any:
     limits = {quota["resource"]: quota["limit"] for quota in told["quotas"]}
     return fields_of({"project_id": told["project_id"], **limits})
+
+
+def _rule_lines(rule: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a rule looks at: its periods, or when something came last."""
+    if "last" in rule:
+        yield f"{rule['rule']}: last {rule['last']}"
+    for one in rule.get("periods", ()):
+        said = [f"{one['samples']} samples"]
+        if one["value"] is not None:
+            said += [str(one["value"]), "breaches" if one["breaches"] else "does not breach"]
+        said += ["counts"] * one["counts"] + ["may still grow"] * (not one["passed"])
+        yield f"{rule['rule']}: {one['start']} to {one['end']}: {', '.join(said)}"

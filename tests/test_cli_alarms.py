@@ -39,9 +39,25 @@ def dry_run(alarm: Alarm, start: int, end: int) -> list[Transition]:
     ]
 
 
+PERIOD = {"start": "10:00", "end": "10:01", "counts": True}
+EXPLAINED: dict[str, Any] = {
+    "rules": [
+        {"rule": "rule1", "last": "09:59"},
+        {
+            "rule": "rule2",
+            "periods": [
+                PERIOD | {"samples": 0, "value": None, "breaches": None, "passed": True},
+                PERIOD | {"samples": 2, "value": 91.5, "breaches": True, "passed": False},
+            ],
+        },
+    ],
+    "samples": [{"timestamp": "10:00:01", "resource_id": "r", "volume": 91.5}],
+}
+
+
 @pytest.fixture
 def url(store: Store) -> Iterator[str]:
-    alarming = Alarming(dry_run=dry_run, explain=lambda alarm: {"buckets": [1, 2]})
+    alarming = Alarming(dry_run=dry_run, explain=lambda alarm: EXPLAINED)
     app = create_app(Config(), store, RecordingSpool(), dict, alarming=alarming)
     serving = serve(app, "127.0.0.1:0", 2)
     yield f"http://{serving.address}"
@@ -156,7 +172,21 @@ def test_a_definition_is_tried_and_an_alarm_explained(ask: Ask) -> None:
     ]
     made = create(ask, "busy")
     told = ask("alarm", "explain", "busy")
-    assert (told["alarm_id"], told["buckets"]) == (made["alarm_id"], [1, 2])
+    assert (told["alarm_id"], told["rules"]) == (made["alarm_id"], EXPLAINED["rules"])
+
+
+def test_an_explanation_is_shown_a_line_a_period_and_sample(
+    ask: Ask, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    create(ask, "busy")
+    code, out, err = run("alarm", "explain", "busy", "-c", "rules", "-c", "samples")
+    assert (code, err) == (0, "")
+    assert [line.split("|")[2].strip() for line in out.splitlines()[3:-1]] == [
+        "rule1: last 09:59",
+        "rule2: 10:00 to 10:01: 0 samples, counts",
+        "rule2: 10:00 to 10:01: 2 samples, 91.5, breaches, counts, may still grow",
+        "10:00:01 r 91.5",
+    ]
 
 
 @pytest.mark.parametrize(
