@@ -17,10 +17,10 @@ endif
 EXTRAS := test$(shell pkg-config --exists libvirt 2>/dev/null && echo ,libvirt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench soak services clean
+.PHONY: help run test lint format bench soak services flink clean
 
 help:  ## print what there is to call
-	@sed -n 's/^\([a-z]*\):.*## /  make \1: /p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' $(firstword $(MAKEFILE_LIST))
 
 run: $(RUN_READY)  ## install, then start everything here with a demo feed; Ctrl-C ends it
 	@exec $(BIN)/streamgauge run --config etc/demo.yaml
@@ -45,6 +45,9 @@ soak: $(TEST_READY)  ## kill the process 200 times for each source, compare with
 
 services:  ## install and start the servers that tests use (Debian)
 	@scripts/services
+
+flink: $(TEST_READY)  ## install and start a Flink on loopback; scripts/flink stop ends it
+	@scripts/flink start
 
 clean:  ## remove what was installed and made, not the data
 	rm -rf $(VENV) .services build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

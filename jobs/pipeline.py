@@ -17,6 +17,7 @@ import pyarrow as pa
 from metering.alarms.book import AlarmBook
 from metering.config import Config
 from metering.derived.deriver import Deriver, History
+from metering.elements import LeastWatermark, Watermark
 from metering.repeats import Sieve
 from metering.usage.again import Past
 from metering.usage.rules import UsageRules
@@ -31,7 +32,7 @@ from transforms.decode import DecodePayloads
 from transforms.derive import DeriveMeters
 from transforms.normalize import Incumbents, NormalizeSamples
 from transforms.shard import ShardSamples
-from transforms.usage import WindowUsage
+from transforms.usage import Telling, WindowUsage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +52,17 @@ class Parts:
     history: History
     alarms: Callable[[], AlarmBook]
     offer: Offer
+    # One a process that makes one of each step; where a runner makes several they share one.
+    watermark: Callable[[], Watermark] = Watermark
+    reached: Callable[[], LeastWatermark] = LeastWatermark
+    telling: Callable[[], Telling] = Telling
 
 
 def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     """Lay the whole job into a pipeline."""
     payloads = pipeline | "ReadFeeds" >> ReadFeeds(parts.hub, parts.acknowledge, config.job)
 
-    decoded = payloads | "DecodePayloads" >> DecodePayloads(config.decode)
+    decoded = payloads | "DecodePayloads" >> DecodePayloads(config.decode, parts.watermark)
     decoded[decode.EVENTS] | "WriteEvents" >> WriteToClickHouse("events", parts.outlet)
     decoded[decode.INVALID] | "WriteInvalid" >> WriteToClickHouse("invalid", parts.outlet)
 
@@ -70,6 +75,7 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
         parts.incumbents,
         parts.final_until,
         parts.restated,
+        parts.reached,
     )
     normal[normalize.SETTLED] | "WriteSettled" >> WriteSettled(parts.outlet)
     normal[normalize.LATE] | "WriteLate" >> WriteToClickHouse("late", parts.outlet)
@@ -81,7 +87,7 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     derived.samples | "WriteSamples" >> WriteToClickHouse("samples", parts.outlet)
 
     usage = derived.samples | "WindowUsage" >> WindowUsage(
-        config.job.shards, parts.usage_windows, parts.past
+        config.job.shards, parts.usage_windows, parts.past, parts.telling
     )
     usage | "WriteUsage" >> WriteUsage(parts.outlet)
 

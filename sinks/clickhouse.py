@@ -17,7 +17,7 @@ import pyarrow as pa
 from metering.batches import together
 from metering.elements import Final, Tick, Touched
 from sinks.latest import LatestWriter
-from sinks.writer import Writer
+from sinks.writer import PromptWriter, Writer
 from store.client import Store
 from store.rows import (
     insert_events,
@@ -34,7 +34,7 @@ class Outlet:
     """This process's way out: its store, and who writes there. `latest` is the writer's alone."""
 
     store: Store
-    writer: Writer
+    writer: Writer | PromptWriter
     latest: LatestWriter
 
     def write(self, name: str, tables: list[pa.Table]) -> None:

@@ -92,3 +92,25 @@ class Writer:
             reraise=True,
         )
         return patient(task)
+
+
+class PromptWriter:
+    """A way to a writer by which writes are done when they return.
+
+    Guarantee: what a bundle wrote is durable when the bundle ends. A runner that takes checkpoints
+        needs it so: the checkpoint behind the bundle acknowledges it.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.flush, self.ask, self.check = writer.flush, writer.ask, writer.check
+
+    def write(self, task: Task) -> None:
+        """Do a write. Raises what it failed with."""
+        self._writer.write(task)
+        self._writer.flush()
+
+    def then(self, task: Task) -> None:
+        """Do something once everything given before is written. Raises as `write`."""
+        self._writer.then(task)
+        self._writer.flush()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from sinks.writer import Writer
+from sinks.writer import PromptWriter, Writer
 from store.client import StoreAwayError
 from transforms.counters import counted
 
@@ -83,4 +83,19 @@ def test_giving_up_fails_what_waits_for_the_store() -> None:
     with pytest.raises(StoreAwayError):
         writer.flush()
     assert done == []
+    writer.close()
+
+
+def test_a_prompt_writer_has_written_when_it_returns_and_raises_what_it_failed_with() -> None:
+    writer, done = Writer(), []
+    prompt = PromptWriter(writer)
+    prompt.write(lambda: done.append("written"))
+    assert done == ["written"]
+    prompt.then(lambda: done.append("acknowledged"))
+    assert done == ["written", "acknowledged"]
+    with pytest.raises(ValueError, match="unforeseen"):
+        prompt.write(lambda: _failing(ValueError("unforeseen")))
+    with pytest.raises(ValueError, match="unforeseen"):
+        prompt.then(lambda: done.append("acknowledged"))
+    assert done == ["written", "acknowledged"]
     writer.close()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -19,12 +19,12 @@ INVALID = "invalid"
 
 
 class _DecodeFn(beam.DoFn):
-    def __init__(self, config: Decode) -> None:
-        self._config = config
+    def __init__(self, config: Decode, watermark: Callable[[], Watermark]) -> None:
+        self._config, self._make_watermark = config, watermark
 
     def setup(self) -> None:
         self._decoder = Decoder(self._config)
-        self._watermark = Watermark()
+        self._watermark = self._make_watermark()
 
     def process(self, element: list[Payloads] | Beat) -> Iterator[Any]:
         if isinstance(element, Beat):
@@ -63,9 +63,9 @@ class DecodePayloads(beam.PTransform):
     """
 
     config: Decode
+    watermark: Callable[[], Watermark] = Watermark
 
     def expand(self, payloads: beam.PCollection) -> Any:
         """Return the outputs `samples`, EVENTS and INVALID."""
-        return payloads | "Decode" >> beam.ParDo(_DecodeFn(self.config)).with_outputs(
-            EVENTS, INVALID, main="samples"
-        )
+        fn = _DecodeFn(self.config, self.watermark)
+        return payloads | "Decode" >> beam.ParDo(fn).with_outputs(EVENTS, INVALID, main="samples")

@@ -34,15 +34,17 @@ class _NormalizeFn(beam.DoFn):
         incumbents: Incumbents,
         final_until: Callable[[], int | None],
         restated: Callable[[], list[pa.Table]],
+        reached: Callable[[], LeastWatermark],
     ) -> None:
         self._shards, self._rules = shards, rules
         self._make_sieve, self._incumbents = sieve, incumbents
         self._final_until, self._restated = final_until, restated
+        self._make_reached = reached
 
     def setup(self) -> None:
         self._sieve = self._make_sieve()
+        self._watermark = self._make_reached()
         self._until = self._final_until()
-        self._watermark = LeastWatermark()
 
     def start_bundle(self) -> None:
         self._tables: list[pa.Table] = []
@@ -60,16 +62,21 @@ class _NormalizeFn(beam.DoFn):
 
         Message ids are global: what came to one shard may contradict what came to another.
         """
+        self._pass(self._watermark.reached)
         if self._tables:
             yield from map(windowed, self._sifted(together(self._tables)))
         for series in self._restated() if self._ticks else ():
             for shard, some in split(series, self._shards):
                 yield windowed((shard, Touched(some)))
         for keyed in self._ticks:
-            until = self._rules.final_until(self._watermark.take(keyed[1]))
-            if until is not None:
-                self._until = max(until, self._until or until)
+            self._pass(self._watermark.take(keyed[1]))
             yield windowed(keyed)
+
+    def _pass(self, watermark: int | None) -> None:
+        """Take note of the windows that a watermark makes final."""
+        until = self._rules.final_until(watermark)
+        if until is not None:
+            self._until = max(until, self._until or until)
 
     def _sifted(self, samples: pa.Table) -> Iterator[Any]:
         sifted = self._sieve.sift(samples)
@@ -143,10 +150,17 @@ class NormalizeSamples(beam.PTransform):
     incumbents: Incumbents
     final_until: Callable[[], int | None]
     restated: Callable[[], list[pa.Table]]
+    reached: Callable[[], LeastWatermark] = LeastWatermark
 
     def expand(self, keyed: beam.PCollection) -> Any:
         """Return the outputs `samples`, SETTLED: (table, rows) that replace or are refused, and LATE."""
         fn = _NormalizeFn(
-            self.shards, self.rules, self.sieve, self.incumbents, self.final_until, self.restated
+            self.shards,
+            self.rules,
+            self.sieve,
+            self.incumbents,
+            self.final_until,
+            self.restated,
+            self.reached,
         )
         return keyed | "Sift" >> beam.ParDo(fn).with_outputs(SETTLED, LATE, main="samples")

@@ -17,18 +17,29 @@ from transforms.counters import count
 from transforms.shard import Keyed
 
 
+@dataclasses.dataclass
+class Telling:
+    """Where the telling of usage stands. Units: ms."""
+
+    watermark: LeastWatermark = dataclasses.field(default_factory=LeastWatermark)
+    now: int = 0  # the last version told
+    finals: dict[int, int] = dataclasses.field(default_factory=dict)  # what each shard was told
+
+
 class _UsageFn(beam.DoFn):
     def __init__(
-        self, shards: int, windows: Callable[[], UsageWindows], past: Callable[[], Past]
+        self,
+        shards: int,
+        windows: Callable[[], UsageWindows],
+        past: Callable[[], Past],
+        telling: Callable[[], Telling],
     ) -> None:
         self._shards = shards
-        self._make_windows, self._make_past = windows, past
+        self._make_windows, self._make_past, self._make_telling = windows, past, telling
 
     def setup(self) -> None:
         self._windows, self._past = self._make_windows(), self._make_past()
-        self._watermark = LeastWatermark()
-        self._now = 0  # ms; the last version told
-        self._told: dict[int, int] = {}  # up to when each shard was told to be final
+        self._telling = self._make_telling()
 
     def start_bundle(self) -> None:
         self._samples: list[pa.Table] = []
@@ -39,7 +50,7 @@ class _UsageFn(beam.DoFn):
         shard, element = keyed
         if isinstance(element, Tick):
             self._ticks[int(shard)] = element
-            self._watermark.take(element)
+            self._telling.watermark.take(element)
         elif isinstance(element, Touched):
             self._touched.append(element.series)
         else:
@@ -61,12 +72,13 @@ class _UsageFn(beam.DoFn):
             yield from map(GlobalWindows.windowed_value, self._told_now(finals))
 
     def _told_now(self, finals: list[Told]) -> Iterator[pa.Table | Final]:
-        self._now = max(self._now + 2, *(tick.now for tick in self._ticks.values()))
-        told = list(self._windows.tick(self._now, self._watermark.reached))
+        telling = self._telling
+        now = telling.now = max(telling.now + 2, *(tick.now for tick in self._ticks.values()))
+        told = list(self._windows.tick(now, telling.watermark.reached))
         # Of a window told twice the second counts: its version is a millisecond later.
         tables = [
-            usage_table(self._windows, finals, self._now - 1),
-            usage_table(self._windows, told, self._now),
+            usage_table(self._windows, finals, now - 1),
+            usage_table(self._windows, told, now),
         ]
         self._windows.forget()
         rows = sum(table.num_rows for table in tables)
@@ -75,9 +87,9 @@ class _UsageFn(beam.DoFn):
             yield together(tables)
         until = self._windows.final_until
         for shard in self._ticks:
-            if until is not None and self._told.get(shard) != until:
-                self._told[shard] = until
-                yield Final(self._shards, shard, until, self._now)
+            if until is not None and telling.finals.get(shard) != until:
+                telling.finals[shard] = until
+                yield Final(self._shards, shard, until, now)
 
 
 @dataclasses.dataclass
@@ -93,8 +105,9 @@ class WindowUsage(beam.PTransform):
     shards: int
     windows: Callable[[], UsageWindows]
     past: Callable[[], Past]
+    telling: Callable[[], Telling] = Telling
 
     def expand(self, samples: beam.PCollection) -> beam.PCollection:
         """Return what ticks tell."""
-        fn = _UsageFn(self.shards, self.windows, self.past)
+        fn = _UsageFn(self.shards, self.windows, self.past, self.telling)
         return samples | "Window" >> beam.ParDo(fn)

@@ -1,0 +1,108 @@
+"""Worker processes for a Flink cluster: started and stopped as its TaskManagers ask. `streamgauge worker`.
+
+A worker runs the job's steps with the packages that are installed beside this one: the version that
+submits and the one that works are to be the same.
+Source: Beam's BeamFnExternalWorkerPool; its own server listens on every address, this one where told.
+"""
+
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent import futures
+from typing import Any, Final
+
+import grpc
+from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+
+from jobs.signals import stopped_by_signals
+
+_PATIENCE: Final = 10.0  # s a worker has to end
+_WORKER: Final = (
+    "import sys; from jobs.worker_pool import work; work(worker=sys.argv[1], control=sys.argv[2])"
+)
+
+
+class WorkerPoolError(Exception):
+    """The pool cannot listen; says what to do."""
+
+
+class _Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
+    def __init__(self) -> None:
+        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+
+    def StartWorker(self, request: Any, context: Any) -> Any:
+        try:
+            command = [
+                sys.executable,
+                "-c",
+                _WORKER,
+                request.worker_id,
+                request.control_endpoint.url,
+            ]
+            with self._lock:
+                self._workers[request.worker_id] = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL
+                )
+        except OSError:
+            return beam_fn_api_pb2.StartWorkerResponse(error=traceback.format_exc())
+        return beam_fn_api_pb2.StartWorkerResponse()
+
+    def StopWorker(self, request: Any, context: Any) -> Any:
+        with self._lock:
+            worker = self._workers.pop(request.worker_id, None)
+        if worker is not None:
+            _end(worker)
+        return beam_fn_api_pb2.StopWorkerResponse()
+
+    def end(self) -> None:
+        """End every worker."""
+        with self._lock:
+            for worker in self._workers.values():
+                _end(worker)
+            self._workers.clear()
+
+
+def _end(worker: "subprocess.Popen[bytes]") -> None:
+    worker.terminate()
+    try:
+        worker.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+
+
+def run_pool(listen: str, tell: Callable[[str], None]) -> int:
+    """Serve until SIGINT or SIGTERM, then end all workers; return the exit code. Raises WorkerPoolError."""
+    pool = _Pool()
+    server = grpc.server(futures.ThreadPoolExecutor(16))
+    beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
+    try:
+        server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise WorkerPoolError(
+            f"cannot listen on {listen}: is another worker pool running there?"
+        ) from error
+    stop = threading.Event()
+    with stopped_by_signals(stop):
+        server.start()
+        tell(f"worker pool on {listen}")
+        stop.wait()
+        server.stop(None)
+        pool.end()
+    return 0
+
+
+def work(worker: str, control: str) -> None:
+    """Be a worker until the TaskManager lets go of it."""
+    import logging
+
+    from apache_beam.runners.worker.sdk_worker import SdkHarness
+
+    from jobs.allocator import return_memory_soon
+
+    return_memory_soon()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    SdkHarness(control, worker_id=worker, state_cache_size=0, data_buffer_time_limit_ms=0).run()
