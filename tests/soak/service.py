@@ -34,6 +34,7 @@ class Service:
     database: Path | None = None
     server: dict[str, Any] | None = None  # the setting `database`, where it is no folder
     process: subprocess.Popen[bytes] | None = None
+    more: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # feeds beside it
 
     def __post_init__(self) -> None:
         self.api, self.sql = free_port(), free_port()
@@ -47,7 +48,7 @@ class Service:
             "api": {"listen": f"127.0.0.1:{self.api}"},
             "sql": {} if self.server else {"listen": f"127.0.0.1:{self.sql}", "password": PASSWORD},
             "spool": {"path": str(self.folder / "spool")},
-            "feeds": [self.source.feed()],
+            "feeds": [self.source.feed(), *self.more],
             "job": job,
             "usage": {"periods": list(SETTINGS.periods)},
             "decode": {"max_payload_bytes": MAX_PAYLOAD},
