@@ -219,6 +219,19 @@ def test_nothing_is_held_beyond_the_end_of_a_resource() -> None:
     )
 
 
+def test_a_series_whose_only_sample_is_taken_back_has_no_rows_also_when_a_kill_comes_between() -> (
+    None
+):
+    stream = run_transcript(
+        samples(gauge("10:10", 1, resource_id="a"), gauge("10:10", 2, resource_id="b")),
+        tick("10:20", watermark="10:10"),
+    )
+    stream.withdraw(repr(gauge("10:10", 2, resource_id="b")))
+    stream.again()
+    stream.all_told()
+    assert [(row.resource_id, row.last) for row in stream.usage_rows()] == [("a", 1)]
+
+
 def test_what_ends_a_resource_may_be_said_by_meter() -> None:
     end = {"event_type": "volume.detach.end"}
     settings = HOURLY._replace(ends=("*.delete.end",), ends_by_meter={"other": ("*.detach.end",)})

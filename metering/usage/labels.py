@@ -126,6 +126,10 @@ class Labels:
         rows["ended"] = ended
         return rows[np.lexsort((rows["volume"], rows["at"], rows["key"]))]
 
+    def resource_numbers(self, table: pa.Table) -> npt.NDArray[np.uint32]:
+        """Return the number of each row's resource_id."""
+        return _Column(table["resource_id"]).numbers(self.resources)
+
     def _told_by(
         self, metadata: "_Column", meters: "_Column"
     ) -> tuple["_Column", npt.NDArray[np.bool_]]:

@@ -78,9 +78,10 @@ class SeriesTable:
         self._rows["flags"][numbers] = np.where(lasts["ended"] == 1, ENDED, 0)
 
     def empty(self, numbers: I64) -> None:
-        """Forget what is remembered of these, as if they had had no sample."""
-        self._rows[numbers] = np.zeros(1, self._row)
-        self._rows["flags"][numbers] = EMPTY
+        """Forget what is remembered of these but their resource, as if they had had no sample."""
+        none = np.zeros(len(numbers), self._row)
+        none["flags"], none["resource"] = EMPTY, self._rows["resource"][numbers]
+        self._rows[numbers] = none
 
     def mark(self, numbers: I64, flag: int) -> None:
         """Set a flag."""

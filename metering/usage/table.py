@@ -59,6 +59,9 @@ def usage_rows(windows: UsageWindows, table: pa.Table) -> tuple[npt.NDArray[Any]
     rows = np.zeros(table.num_rows, ROW)
     keys = series_keys(label_hashes(table["meter"]), label_hashes(table["resource_id"]))
     rows["series"] = windows.series.find(keys)
+    # A series without samples any more has no other way to its resource.
+    resources = windows.labels.resource_numbers(table)
+    windows.series.column("resource")[rows["series"]] = resources
     rows["kind"] = label_numbers(windows.labels.kinds, Kind, table)
     rows["owner"] = label_numbers(windows.labels.owners, Owner, table)
     types = windows.labels.types(rows["kind"])

@@ -57,6 +57,7 @@ class Stream:
     def __init__(self, settings: Settings) -> None:
         self.rules = rules_of(settings)
         self.stored: dict[str, Draft] = {}
+        self.withdrawn: list[tuple[str, str, int]] = []
         self.rows: dict[tuple[Any, ...], dict[str, Any]] = {}
         self.until: int | None = None
         self.watermark: int | None = None
@@ -92,6 +93,12 @@ class Stream:
             self.windows.touch(touched((d.meter, d.resource_id, d.timestamp) for d in late))
         self.stored |= fresh
 
+    def withdraw(self, message_id: str) -> None:
+        """Take a sample back, as when another with its id turns out to count; `again` looks at it, too."""
+        one = self.stored.pop(message_id)
+        self.withdrawn.append((one.meter, one.resource_id, one.timestamp))
+        self.windows.touch(touched(self.withdrawn[-1:]))
+
     def tick(self, tick: Tick) -> None:
         self.now = max(self.now + 2, tick.now)
         self._tell(list(self.windows.finals()), self.now - 1)
@@ -122,10 +129,11 @@ class Stream:
     def again(self) -> None:
         """Start anew, as after a kill: every series of the store is worked out again."""
         self.windows = UsageWindows(self.rules, self.until)
-        if self.stored:
-            every = touched((d.meter, d.resource_id, d.timestamp) for d in self.stored.values())
-            self.windows.know(every["meter"], every["resource_id"])
-            self.windows.touch(every)
+        there = [(d.meter, d.resource_id, d.timestamp) for d in self.stored.values()]
+        if there:
+            known = touched(there)
+            self.windows.know(known["meter"], known["resource_id"])
+            self.windows.touch(touched([*there, *self.withdrawn]))
 
     def samples(self, since: pa.Table) -> pa.Table:
         found = []
