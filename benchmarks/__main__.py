@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import api, clouds, ingest, memory, series
+from benchmarks import alarms, api, clouds, ingest, memory, series
 from benchmarks.figures import Figure, keep
 from benchmarks.month import Month
 from benchmarks.scale import TINY, Scale
@@ -45,6 +45,11 @@ BENCHMARKS = (
         ("usage_samples_per_s", "state_bytes_per_series", "million_series_rss_mb"),
         lambda scale, _: series.many_series(scale),
     ),
+    Benchmark(
+        ("breach_to_webhook_p50_ms", "breach_to_webhook_p99_ms"),
+        lambda scale, _: alarms.breach_to_webhook(scale),
+    ),
+    Benchmark(("alarms_throughput_ratio",), lambda scale, _: alarms.throughput_ratio(scale)),
     Benchmark(("poll_10000_servers_s",), lambda scale, _: clouds.poll_servers(scale)),
 )
 NAMES = [name for benchmark in BENCHMARKS for name in benchmark.figures]
