@@ -16,6 +16,7 @@ class Scale:
     warm_up: int = 20
     rate: int = 20_000  # samples/s of the steady load
     seconds: int = 240  # of steady load
+    breaches: int = 500  # of alarms
     servers: int = 10_000  # of a stubbed cloud
     series: tuple[int, ...] = (10_000, 100_000, 1_000_000)  # live ones, in steps
 
@@ -30,6 +31,7 @@ TINY = Scale(
     warm_up=1,
     rate=1000,
     seconds=3,
+    breaches=5,
     servers=40,
     series=(400, 800),
 )
