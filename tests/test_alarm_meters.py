@@ -360,6 +360,27 @@ def test_a_state_set_by_hand_is_where_the_next_evaluation_starts() -> None:
     )
 
 
+def test_samples_that_leave_what_was_said_are_counted_and_a_state_set_by_hand_is_not_kept() -> None:
+    stream = run(
+        *settled(**of_resource()),
+        came(busy("01:00", 90)),
+        expect("unknown -> alarm"),
+        came(busy("01:01", 91)),
+        came(busy("01:02", 92)),
+        expect(),
+        set_state("ok", "01:03"),
+        tick("01:04", lag=300),
+        came(busy("01:05", 93)),
+        expect("ok -> alarm"),
+        came(busy("01:06", -1000)),
+        expect("alarm -> ok"),
+        came(busy("01:07", 2000)),
+        expect("ok -> alarm"),
+    )
+    stream.book.tell_counts()
+    assert sum(one.times for one in stream.shelf.counted) == 6
+
+
 def test_a_sample_far_ahead_of_the_clock_waits_for_it() -> None:
     run(
         *settled(**of_resource()),

@@ -88,8 +88,12 @@ class AlarmBook:
                 entry = entries.get(alarm_id)
                 if entry is not None:
                     entry.begin(self._epoch, self._moment)
-                    entry.parts[part].add(series, bucket, added, now)
-                    self._changed[alarm_id] = entry
+                    found = entry.parts[part]
+                    found.add(series, bucket, added, now)
+                    if entry.steady and found.unchanged:
+                        entry.counted[entry.state.state] += 1
+                    else:
+                        self._changed[alarm_id] = entry
             return list(self._settled())
 
     def take_events(self, events: pa.Table) -> list[Transition]:
@@ -191,6 +195,9 @@ class AlarmBook:
                     )
             if not waits:
                 entry.counted[state] += 1
+            entry.steady = not waits and state == entry.state.state
+        else:
+            entry.steady = False
         self._roster.schedule(entry, *entry.due(self._moment, self._repeat))
 
     def _fired(self, entry: Entry, event: Event) -> Iterator[Transition]:

@@ -31,6 +31,7 @@ class Entry:
         self.epoch = -1
         self.counted: dict[State, int] = dict.fromkeys(STATES, 0)  # evaluations
         self.told: dict[State, int] = {}  # of them
+        self.steady = False  # its state is what was found
         self.evaluator = evaluator_of(alarm)
         self._behind = False  # less came than what led to the state
         self._turns = BEFORE_ALL  # until when `_open` holds
@@ -47,7 +48,7 @@ class Entry:
     def empty(self) -> None:
         """Forget what came, until it is read."""
         self.evaluator = evaluator_of(self.alarm)
-        self.seen, self._behind = NEVER, False
+        self.seen, self._behind, self.steady = NEVER, False, False
 
     def begin(self, epoch: int, moment: Moment) -> None:
         """Begin what follows a tick, once."""
@@ -87,6 +88,7 @@ class Entry:
     def take(self, state: AlarmState) -> None:
         """Take a state that was set by hand."""
         self.state, self.before, self.called = state, state.state, state.at
+        self.steady = False
 
     def findings(self, moment: Moment, states: States) -> Iterator[Finding]:
         """Yield what is found; nothing while less is known than what led to the state."""

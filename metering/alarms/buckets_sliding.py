@@ -79,6 +79,9 @@ class SlidingBuckets(Buckets):
         end = bucket * self.period
         yield self._until(end, Moment(end, end), end > self._told)
 
+    def _steadiness(self, bucket: int) -> None:
+        """Nothing stays: periods end with the newest sample."""
+
     def _until(self, end: int, moment: Moment, fresh: bool) -> Verdict:
         periods = self._periods(end)
         empty = (nth for nth, volumes in enumerate(periods) if not volumes)
