@@ -1,8 +1,9 @@
 """A month of metering: the data that is queried and whose disk is measured.
 
 1,000 instances x 20 meters, a sample an hour for 720 hours; and `cpu` every 60 s in the last hour,
-10 s of twenty instances; it ended a day ago, so that merges may forget message ids.
-Written by a process of its own, in hourly order as it would arrive, in batches of 100,000; merges are
+10 s of twenty instances; it is of whole days and ended a day ago, so that merges may forget message ids.
+With the usage rows, hourly and daily, of the meters whose statistics are asked for (the first two),
+counted by the job's code. Written by a process of its own, in hourly order as it would arrive, in batches of 100,000; merges are
 those that the engine does by itself. Cumulative meters are counters that only grow, gauges move by a
 tenth, with one decimal, or are fixed, as the fleet's are; metadata is as of an instance, disk or
 interface, and changes with the state once a week.
@@ -22,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.figures import Figure, machine
+from benchmarks.month_usage import MonthUsage
 from benchmarks.scale import Scale
 from benchmarks.service import Service
 from metering.batches import together
@@ -37,9 +39,11 @@ from store.rows import insert_latest, insert_samples
 PROJECTS: Final = 50
 _BATCH: Final = 100_000  # rows
 _HOUR: Final = 3600
+_DAY: Final = 86_400
 POLL: Final = 10  # s between samples in the last hour of `cpu` of the first CLOSE instances
 _SPARSE: Final = 60  # and of the others
 CLOSE: Final = 20
+_COUNTED: Final = 2  # meters that have usage rows: all of them would double the time this takes
 _SETTLED: Final = 90.0  # s; how long merges are waited for
 
 
@@ -48,8 +52,8 @@ class Month:
 
     def __init__(self, scale: Scale) -> None:
         self.scale = scale
-        # s; where the last hour ends: so long ago that message ids may be forgotten
-        self.end = (int(time.time()) // _HOUR - 25) * _HOUR
+        # s; where the last day ends: so long ago that message ids may be forgotten
+        self.end = (int(time.time()) // _DAY - 1) * _DAY
         self._open = ExitStack()
         self._folder: Path | None = None
         self._service: Service | None = None
@@ -184,10 +188,12 @@ class Series:
 
 def fill(store: Store, end: int, instances: int, meters: int, hours: int) -> None:
     """Write the month, and wait until the engine has nothing more to merge."""
-    series = Series(instances, meters)
+    series, usage = Series(instances, meters), MonthUsage(store)
     waiting: list[pa.Table] = []
     for hour in range(hours):
-        waiting.append(series.at(end - (hours - hour) * _HOUR, _HOUR))
+        moment = end - (hours - hour) * _HOUR
+        waiting.append(series.at(moment, _HOUR))
+        usage.take(waiting[-1].slice(0, _COUNTED * instances), moment)
         if sum(map(len, waiting)) >= _BATCH or hour == hours - 1:
             insert_samples(store, together(waiting))
             insert_latest(store, waiting[-1])
@@ -197,6 +203,8 @@ def fill(store: Store, end: int, instances: int, meters: int, hours: int) -> Non
         waiting.append(series.at(end - ago, POLL, slice(0, count)))
     insert_samples(store, together(waiting))
     insert_latest(store, together(waiting))
+    usage.take(together(waiting), end)
+    usage.end(end + _DAY)
     _await_merges(store)
 
 

@@ -33,7 +33,7 @@ SEED = int(os.environ.get("STREAMGAUGE_SOAK_SEED", "0")) or random.SystemRandom(
 )
 # Notifications and samples. pstest hands out messages in any order, which costs the job more, and
 # forgets them after 10 minutes.
-COUNTS = {RabbitSource.kind: 100_000, PubSubSource.kind: 30_000}
+COUNTS = {RabbitSource.kind: 60_000, PubSubSource.kind: 30_000}
 BUSY = min(2.0, 40 / max(KILLS, 1))  # s; about what it takes to write what comes between two kills
 NOWHERE = RabbitSource("amqp://guest:guest@127.0.0.1:1/")
 EARLIER = 40 * 60_000  # ms; where the traffic's times begin
