@@ -27,7 +27,7 @@ START_SECONDS: Final = 120.0
 
 @dataclasses.dataclass
 class Agents:
-    """The agents of one cloud, over one broker; configure them, start them, stop them."""
+    """The agents of one cloud, over one broker: configure them, and start them in a `with`."""
 
     folder: Path
     cloud: OpenStack
@@ -88,7 +88,10 @@ class Agents:
         )
         assert done.returncode == 0, done.stderr[-3000:]
 
-    def stop(self) -> None:
+    def __enter__(self) -> "Agents":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """End the agents at once."""
         for process in self._processes:
             with contextlib.suppress(ProcessLookupError):
@@ -129,10 +132,10 @@ class Agents:
             [DEFAULT]
             transport_url = rabbit://guest:guest@127.0.0.1:{self.broker.port}//
             control_exchange = {self.exchange}
+            pollsters_definitions_dirs = {self.folder}/pollsters.d
             pipeline_cfg_file = {self.folder}/pipeline.yaml
             [polling]
             cfg_file = {self.folder}/polling.yaml
-            pollsters_definitions_dirs = {self.folder}/pollsters.d
             [notification]
             notification_control_exchanges = {self.exchange}
             event_pipeline_cfg_file = {self.folder}/event_pipeline.yaml
