@@ -17,7 +17,7 @@ endif
 EXTRAS := test$(shell pkg-config --exists libvirt 2>/dev/null && echo ,libvirt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench soak services flink clean
+.PHONY: help run test test-flink lint format bench soak services flink clean
 
 help:  ## print what there is to call
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,10 @@ format: $(TEST_READY)  ## let ruff mend and format the code
 
 bench: $(TEST_READY)  ## measure, into benchmarks/results.json (ONLY=name for one)
 	@$(BIN)/python -m benchmarks $(ONLY)
+
+test-flink: $(TEST_READY)  ## run the job on a Flink on this machine, kill it, compare its tables
+	@scripts/flink
+	@$(BIN)/pytest -s tests/on_flink.py
 
 soak: $(TEST_READY)  ## kill the process 200 times for each source, compare with what was sent
 	@STREAMGAUGE_SOAK_KILLS=200 $(BIN)/pytest -s tests/test_kill.py -k kills

@@ -95,6 +95,8 @@ class StopJob(Action):
                 print(where, file=self.app.stdout)
             else:
                 flink.checkpoint(parsed_args.job)
+                # What that one acknowledges is on its way to the source while this one is taken.
+                flink.checkpoint(parsed_args.job)
                 flink.cancel(parsed_args.job)
         return 0
 
