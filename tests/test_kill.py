@@ -76,8 +76,13 @@ def assert_usage_holds(service: Service) -> None:
     wait_until(
         lambda: not derived_differences(service.query), "meters to be derived", DRAIN_SECONDS
     )
-    wait_until(lambda: not usage_differences(service.query), "usage to be told", DRAIN_SECONDS)
-    assert usage_differences(service.query) == []
+    # Pub/Sub's traffic has fewer open windows than are told at once.
+    open_windows = service.source.kind == PubSubSource.kind
+    wait_until(
+        lambda: not usage_differences(service.query, open_windows),
+        "usage to be told",
+        DRAIN_SECONDS,
+    )
 
 
 def test_tables_equal_the_oracle_after_kills_at_random_moments(

@@ -26,11 +26,11 @@ _ROWS: Final = (
 _HELD: Final = ("average", "usage", "covered")  # of an open window: as of when it was told
 
 
-def usage_differences(query: Query) -> list[str]:
+def usage_differences(query: Query, open_windows: bool) -> list[str]:
     """Return where usage is otherwise than the samples say, a line each; nothing where they agree.
 
-    The windows of a series' last sample are left out: how soon they are told is a matter of what else
-    is written (docs/usage.md), and after a start nothing else is.
+    Without `open_windows` those of a series' last sample are left out: where there are many, how soon
+    they are told is a matter of what else is written (docs/usage.md), and after a start nothing else is.
     """
     series: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for values in query(_SAMPLES):
@@ -47,7 +47,7 @@ def usage_differences(query: Query) -> list[str]:
         for (meter, resource), samples in series.items()
         for period in SETTINGS.periods
     }
-    for rows in (wanted, found):
+    for rows in () if open_windows else (wanted, found):
         for key in [k for k, row in rows.items() if _window(row) in open_]:
             del rows[key]
     lines = [f"usage missing: {wanted[key]}" for key in wanted.keys() - found.keys()]
