@@ -50,11 +50,14 @@ class AlarmShelf:
     ) -> None:
         self._store, self._flush, self._write = store, flush, write
         self._clock, self._run, self._lag = clock, run, lag
+        self._known: dict[str, int] = {}  # versions of the definitions that were told
 
     def changes(self, since: int) -> Changes:
         """Return what changed since a version; from 0 all there is."""
         with _unless_away():
-            return changed_alarms(self._store, since)
+            found = changed_alarms(self._store, since, self._known if since else {})
+        self._known = found.versions
+        return found
 
     def states(self) -> Mapping[str, AlarmState]:
         """Return the states of all alarms."""

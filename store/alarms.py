@@ -5,7 +5,7 @@ Errors: StoreAwayError.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -16,6 +16,7 @@ from metering.alarms.states import AlarmState
 from store.alarm_states import STATE_COLUMNS, state_of
 from store.client import Store
 
+_NONE: Final[Mapping[str, int]] = {}
 _OVERLAP: Final = 5_000_000  # µs; a version may show after a larger one did
 _MS: Final = pa.timestamp("ms", "UTC")
 _SCHEMA: Final = pa.schema(
@@ -47,34 +48,48 @@ class Changes:
     What is told again (within a few seconds it is) has a version that is known already.
     """
 
+    versions: dict[str, int]  # alarm_id -> version, of all that was looked at
     alarms: list[Alarm]
     deleted: dict[str, int]  # alarm_id -> version
     states: list[AlarmState]
     until: int  # the version to ask from the next time
 
 
-def changed_alarms(store: Store, since: int = 0) -> Changes:
-    """Return what changed since a version (µs); from 0 every alarm there is, and no deletion."""
+def changed_alarms(store: Store, since: int = 0, known: Mapping[str, int] = _NONE) -> Changes:
+    """Return what changed since a version (µs); from 0 every alarm there is, and no deletion.
+
+    Definitions of a version that is `known` already (as `versions`) are left out: ten thousand that
+    were written at once would else be read again each time, until another is written.
+    """
     after = max(since - _OVERLAP, 0)
     final = "" if after else "FINAL"
-    rows = store.query(
-        f"SELECT {ALARM_COLUMNS}, is_deleted FROM {store.name}.alarms {final}"
-        " WHERE version > {after:UInt64} ORDER BY version",
-        {"after": after},
-    ).named_results()
-    newest = {row["alarm_id"]: row for row in rows}
+    looked_at = (
+        f"FROM {store.name}.alarms {final} WHERE version > {{after:UInt64}} ORDER BY version"
+    )
+    bound = {"after": after}
+    found = store.query(f"SELECT alarm_id, version {looked_at}", bound).result_rows
+    versions = {str(name): int(version) for name, version in found}
+    rows = []
+    if any(known.get(name, -1) < version for name, version in versions.items()):
+        rows = list(
+            store.query(f"SELECT {ALARM_COLUMNS}, is_deleted {looked_at}", bound).named_results()
+        )
+    newest = {
+        row["alarm_id"]: row for row in rows if known.get(row["alarm_id"], -1) < row["version"]
+    }
     states = store.query(
         f"SELECT {STATE_COLUMNS} FROM {store.name}.alarm_states FINAL"
         " WHERE version > {after:UInt64} AND manual = 1 ORDER BY version",
         {"after": after},
     ).named_results()
     by_hand = [state_of(row) for row in states]
-    versions = [row["version"] for row in newest.values()] + [one.version for one in by_hand]
+    until = max([since, *versions.values(), *(one.version for one in by_hand)])
     return Changes(
+        versions,
         [alarm_of(row) for row in newest.values() if not row["is_deleted"]],
         {name: row["version"] for name, row in newest.items() if row["is_deleted"]},
         by_hand,
-        max([since, *versions]),
+        until,
     )
 
 

@@ -77,6 +77,21 @@ def test_changes_are_told_once_they_are_written(store: Store) -> None:
     assert changed_alarms(store).alarms == changed
 
 
+def test_what_is_told_again_leaves_out_the_versions_that_are_known(store: Store) -> None:
+    write_alarms(store, [alarm("a"), alarm("b", VERSION + 1)])
+    first = changed_alarms(store)
+    assert first.versions == {"a": VERSION, "b": VERSION + 1}
+    again = changed_alarms(store, first.until, first.versions)
+    assert (again.alarms, again.deleted, again.versions) == ([], {}, first.versions)
+    write_alarms(store, [alarm("a", VERSION + 2, enabled=False)])
+    delete_alarms(store, [alarm("b", VERSION + 3)])
+    more = changed_alarms(store, again.until, again.versions)
+    assert (more.alarms, more.deleted) == (
+        [alarm("a", VERSION + 2, enabled=False)],
+        {"b": VERSION + 3},
+    )
+
+
 def test_a_state_set_by_hand_is_told_and_an_evaluated_one_is_not(store: Store) -> None:
     by_hand = AlarmState("a", "ok", AT, "Manually set via API", {}, True, VERSION)
     write_states(store, [by_hand, AlarmState("b", "ok", AT, "evaluated", {}, False, VERSION + 1)])
