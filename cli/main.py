@@ -55,6 +55,7 @@ COMMANDS: Final = {
     "usage list": "cli.usage:ListUsage",
     "usage gaps": "cli.usage:ListGaps",
     "usage restate": "cli.usage:RestateUsage",
+    "restate": "cli.usage:RestateUsage",
     "status": "cli.status:Status",
     "config check": "cli.configuration:CheckConfig",
     "config defaults": "cli.configuration:PrintDefaults",

@@ -128,8 +128,9 @@ def test_late_samples_are_listed(ask: Ask) -> None:
     assert ask("late", "list", "--state", "restated") == ([], "")
 
 
-def test_a_restatement_is_shown_and_written_where_asked(ask: Ask) -> None:
-    command = ("usage", "restate", "--from", "2026-11-22", "--to", "2026-11-23", "--project", "p1")
+@pytest.mark.parametrize("name", [("usage", "restate"), ("restate",)])
+def test_a_restatement_is_shown_and_written_where_asked(ask: Ask, name: tuple[str, ...]) -> None:
+    command = (*name, "--from", "2026-11-22", "--to", "2026-11-23", "--project", "p1")
     change = {"meter": "all", "project_id": "p1", "period": 3600}
     change |= {"rows": 4, "before": 1.0, "after": 2.5}
     rows, said = ask(*command)
