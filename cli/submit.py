@@ -103,7 +103,7 @@ class Worker(Action):
             "--listen",
             metavar="HOST:PORT",
             default="127.0.0.1:50000",
-            help="loopback only is safe: whoever reaches it may run programs here",
+            help="loopback only: whoever reaches it may run programs here",
         )
         return parser
 

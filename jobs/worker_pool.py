@@ -17,6 +17,7 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from jobs.signals import stopped_by_signals
+from metering.config import checked_listen
 
 _PATIENCE: Final = 10.0  # s a worker has to end
 _WORKER: Final = (
@@ -75,7 +76,14 @@ def _end(worker: "subprocess.Popen[bytes]") -> None:
 
 
 def run_pool(listen: str, tell: Callable[[str], None]) -> int:
-    """Serve until SIGINT or SIGTERM, then end all workers; return the exit code. Raises WorkerPoolError."""
+    """Serve until SIGINT or SIGTERM, then end all workers; return the exit code. Raises WorkerPoolError.
+
+    Whoever reaches a pool may run programs here and is not asked who it is: only loopback is taken.
+    """
+    try:
+        checked_listen(listen)
+    except ValueError as error:
+        raise WorkerPoolError(f"--listen {listen}: {error}") from error
     pool = _Pool()
     server = grpc.server(futures.ThreadPoolExecutor(16))
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)

@@ -12,7 +12,8 @@ from metering.alarms.settings import Actions
 from metering.section import Section as _Section
 
 
-def _checked_listen(value: str) -> str:
+def checked_listen(value: str) -> str:
+    """Return an address of this machine alone, as HOST:PORT. Raises ValueError for any other."""
     parts = urlsplit(f"//{value}")
     try:
         complete = bool(parts.hostname) and parts.port is not None
@@ -34,7 +35,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-Listen = Annotated[str, pydantic.AfterValidator(_checked_listen)]
+Listen = Annotated[str, pydantic.AfterValidator(checked_listen)]
 
 
 class Retention(_Section):

@@ -118,6 +118,15 @@ def test_a_port_that_is_taken_is_named() -> None:
             run_pool(listen, print)
 
 
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:50000", "192.0.2.1:50000", "[::]:1", "host:1", "127.0.0.1"]
+)
+def test_a_worker_pool_listens_on_this_machine_alone(listen: str) -> None:
+    with pytest.raises(WorkerPoolError) as error:
+        run_pool(listen, print)
+    assert str(error.value).startswith(f"--listen {listen}: must be ")
+
+
 def test_jobs_are_listed_the_newest_first(flink: StandIn) -> None:
     flink.answers["GET /jobs/overview"] = {
         "jobs": [

@@ -3,10 +3,8 @@
 Source: its release on PyPI, in an environment of its own that `scripts/ceilometer` makes.
 """
 
-import contextlib
 import dataclasses
 import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +12,7 @@ from typing import Any, Final
 import amqp
 import yaml
 
-from tests.servers.openstack import PASSWORD, REGION, OpenStack
+from tests.servers.openstack import PASSWORD, REGION, OpenStack, end_groups
 from tests.servers.rabbitmq import RabbitServer, connect, wait_until
 
 FOLDER: Final = Path(
@@ -93,11 +91,7 @@ class Agents:
 
     def __exit__(self, *_: object) -> None:
         """End the agents at once."""
-        for process in self._processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        self._processes.clear()
+        end_groups(self._processes)
 
     def tail(self) -> str:
         """Return the end of what they said."""

@@ -75,11 +75,7 @@ class OpenStack:
 
     def stop(self) -> None:
         """End every process at once: nothing of it is kept."""
-        for process in self._processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        self._processes.clear()
+        end_groups(self._processes)
 
     def _keystone(self) -> None:
         manage = functools.partial(self._run, "keystone-manage", "--config-file", "keystone.conf")
@@ -263,3 +259,12 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitServer) -> I
         yield cloud
     finally:
         cloud.stop()
+
+
+def end_groups(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End processes that lead groups of their own at once, with their children, and forget them."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    processes.clear()
