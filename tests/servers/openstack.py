@@ -72,6 +72,10 @@ class OpenStack:
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda step: step(), (self._keystone, self._glance, self._cinder)))
         self._register()
+        # Until it was told of one, Cinder's scheduler refuses every volume: "no valid backend".
+        with self.connection() as cloud:
+            pools = cloud.block_storage.backend_pools
+            wait_until(lambda: list(pools()), "Cinder's scheduler to know of a pool", START_SECONDS)
 
     def stop(self) -> None:
         """End every process at once: nothing of it is kept."""
