@@ -50,14 +50,13 @@ class AlarmShelf:
     ) -> None:
         self._store, self._flush, self._write = store, flush, write
         self._clock, self._run, self._lag = clock, run, lag
-        self._known: dict[str, int] = {}  # versions of the definitions that were told
+        self._known: Changes | None = None  # what was told last
 
     def changes(self, since: int) -> Changes:
         """Return what changed since a version; from 0 all there is."""
         with _unless_away():
-            found = changed_alarms(self._store, since, self._known if since else {})
-        self._known = found.versions
-        return found
+            self._known = changed_alarms(self._store, since, self._known if since else None)
+        return self._known
 
     def states(self) -> Mapping[str, AlarmState]:
         """Return the states of all alarms."""

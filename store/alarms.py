@@ -41,6 +41,9 @@ ALARM_COLUMNS: Final = (
 )
 
 
+Digest = tuple[int, int, int]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Changes:
     """What changed since a version: definitions, deletions, and states set by hand.
@@ -48,6 +51,7 @@ class Changes:
     What is told again (within a few seconds it is) has a version that is known already.
     """
 
+    digest: Digest
     versions: dict[str, int]  # alarm_id -> version, of all that was looked at
     alarms: list[Alarm]
     deleted: dict[str, int]  # alarm_id -> version
@@ -55,42 +59,69 @@ class Changes:
     until: int  # the version to ask from the next time
 
 
-def changed_alarms(store: Store, since: int = 0, known: Mapping[str, int] = _NONE) -> Changes:
+def changed_alarms(store: Store, since: int = 0, known: Changes | None = None) -> Changes:
     """Return what changed since a version (µs); from 0 every alarm there is, and no deletion.
 
-    Definitions of a version that is `known` already (as `versions`) are left out: ten thousand that
-    were written at once would else be read again each time, until another is written.
+    Definitions of a version that is `known` already are left out: ten thousand that were written at once
+    would else be read again each time, until another is written.
     """
     after = max(since - _OVERLAP, 0)
-    final = "" if after else "FINAL"
+    digest = _digest(store, after)
+    if known is not None and digest == known.digest:
+        versions, rows = known.versions, list[dict[str, Any]]()
+    else:
+        versions, rows = _listed(store, after, known.versions if known else _NONE)
+    newest = {row["alarm_id"]: row for row in rows}
+    states = _set_by_hand(store, after)
+    until = max([since, *versions.values(), *(one.version for one in states)])
+    return Changes(
+        digest,
+        versions,
+        [alarm_of(row) for row in newest.values() if not row["is_deleted"]],
+        {name: row["version"] for name, row in newest.items() if row["is_deleted"]},
+        states,
+        until,
+    )
+
+
+def _digest(store: Store, after: int) -> Digest:
+    """Return what another version that is written makes another."""
+    of_versions = "count(), groupBitXor(cityHash64(alarm_id, version))"
+    ((count, digest),) = store.query(
+        f"SELECT {of_versions} FROM {store.name}.alarms WHERE version > {{after:UInt64}}",
+        {"after": after},
+    ).result_rows
+    return after, int(count), int(digest)
+
+
+def _listed(
+    store: Store, after: int, known: Mapping[str, int]
+) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """Return the versions of what changed, and the rows of those that are not known, in order."""
     looked_at = (
-        f"FROM {store.name}.alarms {final} WHERE version > {{after:UInt64}} ORDER BY version"
+        f"FROM {store.name}.alarms {'' if after else 'FINAL'}"
+        " WHERE version > {after:UInt64} ORDER BY version"
     )
     bound = {"after": after}
     found = store.query(f"SELECT alarm_id, version {looked_at}", bound).result_rows
     versions = {str(name): int(version) for name, version in found}
-    rows = []
-    if any(known.get(name, -1) < version for name, version in versions.items()):
-        rows = list(
-            store.query(f"SELECT {ALARM_COLUMNS}, is_deleted {looked_at}", bound).named_results()
-        )
-    newest = {
-        row["alarm_id"]: row for row in rows if known.get(row["alarm_id"], -1) < row["version"]
-    }
-    states = store.query(
-        f"SELECT {STATE_COLUMNS} FROM {store.name}.alarm_states FINAL"
-        " WHERE version > {after:UInt64} AND manual = 1 ORDER BY version",
-        {"after": after},
-    ).named_results()
-    by_hand = [state_of(row) for row in states]
-    until = max([since, *versions.values(), *(one.version for one in by_hand)])
-    return Changes(
-        versions,
-        [alarm_of(row) for row in newest.values() if not row["is_deleted"]],
-        {name: row["version"] for name, row in newest.items() if row["is_deleted"]},
-        by_hand,
-        until,
+    if not any(known.get(name, -1) < version for name, version in versions.items()):
+        return versions, []
+    rows = store.query(f"SELECT {ALARM_COLUMNS}, is_deleted {looked_at}", bound).named_results()
+    return versions, [row for row in rows if known.get(row["alarm_id"], -1) < row["version"]]
+
+
+def _set_by_hand(store: Store, after: int) -> list[AlarmState]:
+    states = f"{store.name}.alarm_states"
+    newer = "WHERE version > {after:UInt64} AND manual = 1"
+    bound = {"after": after}
+    ((count,),) = store.query(f"SELECT count() FROM {states} {newer}", bound).result_rows
+    if not count:  # as nearly always, and told without FINAL
+        return []
+    found = store.query(
+        f"SELECT {STATE_COLUMNS} FROM {states} FINAL {newer} ORDER BY version", bound
     )
+    return [state_of(row) for row in found.named_results()]
 
 
 def write_alarms(store: Store, alarms: Sequence[Alarm]) -> None:

@@ -81,11 +81,11 @@ def test_what_is_told_again_leaves_out_the_versions_that_are_known(store: Store)
     write_alarms(store, [alarm("a"), alarm("b", VERSION + 1)])
     first = changed_alarms(store)
     assert first.versions == {"a": VERSION, "b": VERSION + 1}
-    again = changed_alarms(store, first.until, first.versions)
+    again = changed_alarms(store, first.until, first)
     assert (again.alarms, again.deleted, again.versions) == ([], {}, first.versions)
     write_alarms(store, [alarm("a", VERSION + 2, enabled=False)])
     delete_alarms(store, [alarm("b", VERSION + 3)])
-    more = changed_alarms(store, again.until, again.versions)
+    more = changed_alarms(store, again.until, again)
     assert (more.alarms, more.deleted) == (
         [alarm("a", VERSION + 2, enabled=False)],
         {"b": VERSION + 3},

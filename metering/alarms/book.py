@@ -78,7 +78,9 @@ class AlarmBook:
 
     def take(self, partials: pa.Table) -> list[Transition]:
         """Add what came (PARTIALS); return the transitions that follow."""
-        return self.take_rows(rows_of(partials))
+        with self._lock:
+            rest = self._roster.hold(partials, self._moment, self._epoch)
+            return self.take_rows(rows_of(rest))
 
     def take_rows(self, rows: Iterable[Row]) -> list[Transition]:
         """Add what came; return the transitions that follow."""
@@ -92,6 +94,7 @@ class AlarmBook:
                     found.add(series, bucket, added, now)
                     if entry.steady and found.unchanged:
                         entry.counted[entry.state.state] += 1
+                        self._roster.unguard(entry)
                     else:
                         self._changed[alarm_id] = entry
             return list(self._settled())
@@ -120,6 +123,7 @@ class AlarmBook:
             self._moment = Moment(max(tick.now, self._moment.now), self._least.take(tick))
             self._epoch += 1
             due = list(self._roster.due(self._moment))
+            self._roster.gather(due, self._moment, self._epoch)
             self._changed = {entry.alarm.alarm_id: entry for entry in due}
             made += self._settled()
             for entry in due:
@@ -183,6 +187,7 @@ class AlarmBook:
 
     def _evaluated(self, entry: Entry) -> Iterator[Transition]:
         """Yield the transitions of one alarm; those who look at it are to be evaluated then."""
+        self._roster.gather([entry], self._moment, self._epoch)
         entry.begin(self._epoch, self._moment)
         if entry.is_open(self._moment.now):
             state, waits = entry.before, True
@@ -198,6 +203,7 @@ class AlarmBook:
             entry.steady = not waits and state == entry.state.state
         else:
             entry.steady = False
+        self._roster.guard(entry)
         self._roster.schedule(entry, *entry.due(self._moment, self._repeat))
 
     def _fired(self, entry: Entry, event: Event) -> Iterator[Transition]:

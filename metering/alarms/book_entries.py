@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 
+from metering.alarms.book_held import Kept
 from metering.alarms.buckets import Buckets
 from metering.alarms.buckets_verdicts import BEFORE_ALL, NEVER, Moment, Reason
 from metering.alarms.constraints import turn, within
 from metering.alarms.definition import Alarm
-from metering.alarms.evaluation import Finding, Part, States
+from metering.alarms.evaluation import Finding, MeterEvaluator, Part, States
 from metering.alarms.evaluation_types import evaluator_of, watched_by
 from metering.alarms.matching_index import Watched
 from metering.alarms.rules import EventRule
@@ -58,6 +59,19 @@ class Entry:
             for part in self.parts.values():
                 part.begin(moment)
 
+    def catch_up(self, kept: Kept, moment: Moment, epoch: int) -> None:
+        """Take what was held, as if each had been taken when it came."""
+        periods = self.periods
+        assert periods is not None
+        for series, bucket, added in kept.rows:
+            periods.add(series, bucket, added, moment.now)
+        if self.epoch != epoch:
+            self.begin(epoch, moment)
+            if kept.epoch == epoch:
+                periods.know(kept.known)
+                if kept.revised:
+                    periods.look_again()
+
     def look_from(self, at: int | None, epoch: int) -> None:
         """Take what was read for known up to a time, or all of it; for told, what led to the state."""
         self.epoch, self.before = epoch, self.state.state
@@ -71,6 +85,14 @@ class Entry:
     def parts(self) -> Mapping[int, Part]:
         """What came, by the part of the rule."""
         return self.evaluator.parts if self.evaluator else {}
+
+    @property
+    def periods(self) -> Buckets | None:
+        """The periods of a rule on meters that is always evaluated; None for others."""
+        evaluator = self.evaluator
+        if isinstance(evaluator, MeterEvaluator) and not self.alarm.time_constraints:
+            return evaluator.periods
+        return None
 
     @property
     def newest(self) -> int:

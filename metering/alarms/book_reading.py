@@ -81,6 +81,7 @@ class Reader:
             entry = entries.get(state.alarm_id)
             if entry is not None and entry.state.version < state.version:
                 entry.take(state)
+                self._roster.unguard(entry)
                 self._roster.states[state.alarm_id] = state.state
                 yield from self._followers(state.alarm_id)
 
@@ -157,6 +158,7 @@ class Reader:
         oldest = touched.group_by(["meter", "resource_id"]).aggregate([("timestamp", "min")])
         rows = oldest.select(["meter", "resource_id", "timestamp_min"]).cast(_PLAIN).to_pylist()
         holders = [self._holders(row["meter"], row["resource_id"]) for row in rows]
+        self._roster.gather((one for held in holders for one, *_ in held), moment, epoch)
         for row, held in zip(rows, holders, strict=True):
             row["timestamp"] = _since(row["timestamp_min"], held)
         samples = self._shelf.series(pa.Table.from_pylist(rows, TOUCHED))

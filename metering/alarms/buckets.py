@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Final
 
+from metering.alarms.buckets_guard import Guard, Span, span_of
 from metering.alarms.buckets_statistics import (
     Partial,
     Point,
@@ -24,11 +25,9 @@ from metering.alarms.buckets_verdicts import BEFORE_ALL, NEVER, Moment, Period, 
 from metering.alarms.meter_rules import MeterRule
 from metering.alarms.states import UNKNOWN, State
 
-_AHEAD: Final = 60_000  # ms; how far ahead of the clock a sample may be and still be looked at
-_SKEW: Final = (
-    3_600_000  # ms; how far behind the newest samples are kept where no watermark says so
-)
-
+AHEAD: Final = 60_000  # ms; how far ahead of the clock a sample may be and still be looked at
+# ms; how far behind the newest samples are kept where no watermark says so
+SKEW: Final = 3_600_000
 _GROWN: Final = 10  # periods before a sample's in which the one before may be, for its growth
 
 Cell = dict[int, Partial]  # by series
@@ -53,6 +52,11 @@ class Buckets:
         self._steady: tuple[int, bool] | None = None  # the newest bucket, and whether it breaches
         self.unchanged = False  # what was added last leaves what was said
 
+    @property
+    def kept(self) -> int:
+        """How many periods before the newest are kept."""
+        return 2 * self.reach + self.back + 1
+
     def add(self, series: int, bucket: int, partial: Partial, now: int) -> None:
         """Add samples of a period; those of one that is not known any more are left."""
         self.unchanged = False
@@ -68,11 +72,11 @@ class Buckets:
         self._changed(bucket)
         if bucket <= self._known:
             self._revised = True
-        if partial.last_at > now + _AHEAD:
+        if partial.last_at > now + AHEAD:
             self._look_ahead(now)
         elif partial.last_at > self.newest:
             self.newest = partial.last_at
-        if self._steady is not None and partial.last_at <= now + _AHEAD:
+        if self._steady is not None and partial.last_at <= now + AHEAD:
             self.unchanged = self._steadiness(bucket) == self._steady
 
     def drop(self, series: int) -> None:
@@ -84,17 +88,13 @@ class Buckets:
                 del self._cells[bucket]
         self._revised, self._steady = True, None
 
-    def holds(self, series: int) -> bool:
-        """Return whether there are samples of a series."""
-        return any(series in cell for cell in self._cells.values())
-
     def know_from(self, at: int) -> None:
         """Begin with what is stored since a time; nothing is known of what was before."""
         self._floor = -(-at // self.period)
 
     def look_from(self, at: int, told: int) -> None:
         """Take what is newer than a time for new, and all up to another for told (after a start)."""
-        self._know(min(at, self.newest))
+        self.know(min(at, self.newest))
         self._told = told
         self._revised, self._steady = True, None
 
@@ -104,13 +104,25 @@ class Buckets:
 
     def begin(self, moment: Moment) -> None:
         """Begin what follows a tick: what is there now is known, what is too old is forgotten."""
-        self._know(self.newest)
+        self.know(self.newest)
         self._told = max(self._told, self.newest)
         self._revised = False
         if self.wakes <= moment.now:
             self._look_ahead(moment.now)
         if self.newest > BEFORE_ALL:
             self._forget(moment)
+
+    def know(self, at: int) -> None:
+        """Take the periods up to a time for known at the last tick."""
+        self._known = at // self.period if at > BEFORE_ALL else BEFORE_ALL
+
+    def guard(self, state: State) -> Guard | None:
+        """Return what leaves the state that was found; None where that cannot be told."""
+        rule = self.rule
+        span = span_of(rule.comparison_operator, rule.threshold, rule.statistic, state)
+        if span is None or self.newest == BEFORE_ALL or self.wakes < NEVER:
+            return None
+        return self._guarded(span)
 
     def verdicts(self, moment: Moment) -> Iterator[Verdict]:
         """Yield what the periods say, one after another: the new ones, or else the newest.
@@ -173,6 +185,16 @@ class Buckets:
             may_come = self._may_come(bucket, moment)
         seen = min(self.newest, (bucket + 1) * self.period - 1)
         return verdict(self.rule, values, may_come, seen, (bucket + 1) * self.period > self._told)
+
+    def _guarded(self, span: Span) -> Guard | None:
+        bucket, needed = self.newest // self.period, self.rule.evaluation_periods
+        cell = self._cells.get(bucket)
+        if not cell or not all(span.holds(one.least, one.most) for one in cell.values()):
+            return None
+        if needed > 1 and self._taken(bucket) != list(range(bucket - needed + 1, bucket + 1)):
+            return None
+        ahead = NEVER if needed == 1 else 1
+        return Guard(span, self.newest, self.period, ahead, BEFORE_ALL, sliding=False)
 
     def _steadiness(self, bucket: int) -> tuple[int, bool] | None:
         """Return what, while it stays, leaves what is said: no other period changes with this one."""
@@ -262,10 +284,6 @@ class Buckets:
             return [each for each in range(first, last + 1) if each in self._cells]
         return sorted(each for each in self._cells if first <= each <= last)
 
-    def _know(self, at: int) -> None:
-        known = at // self.period if at > BEFORE_ALL else BEFORE_ALL
-        self._known = known
-
     def _changed(self, bucket: int) -> None:
         if is_rate(self.rule.statistic):
             self._values.clear()  # what follows it grew from it
@@ -273,8 +291,8 @@ class Buckets:
             self._values.pop(bucket, None)
 
     def _forget(self, moment: Moment) -> None:
-        oldest = min(self.newest, max(moment.passed, self.newest - _SKEW))
-        floor = oldest // self.period - 2 * self.reach - self.back - 1
+        oldest = min(self.newest, max(moment.passed, self.newest - SKEW))
+        floor = oldest // self.period - self.kept
         if floor > self._floor:
             self._floor = floor
             for each in [each for each in self._cells if each < floor]:
@@ -289,5 +307,5 @@ class Buckets:
             for one in cell.values()
             for at in (one.first_at, one.last_at)
         ]
-        self.newest = max((at for at in times if at <= now + _AHEAD), default=BEFORE_ALL)
-        self.wakes = min((at - _AHEAD for at in times if at > now + _AHEAD), default=NEVER)
+        self.newest = max((at for at in times if at <= now + AHEAD), default=BEFORE_ALL)
+        self.wakes = min((at - AHEAD for at in times if at > now + AHEAD), default=NEVER)

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from metering.alarms.buckets import Buckets
+from metering.alarms.buckets_guard import Guard, Span
 from metering.alarms.buckets_statistics import Point, of_samples
 from metering.alarms.buckets_verdicts import BEFORE_ALL, NEVER, Moment, Period, Verdict, verdict
 from metering.alarms.meter_rules import StatisticsRule
@@ -78,6 +79,14 @@ class SlidingBuckets(Buckets):
         """Yield what the periods say that end where a bucket begins: the watermark has reached it."""
         end = bucket * self.period
         yield self._until(end, Moment(end, end), end > self._told)
+
+    def _guarded(self, span: Span) -> Guard | None:
+        """Return what leaves the state, once no sample beyond is in the newest period."""
+        if self.rule.evaluation_periods > 1 or self.rule.exclude_outliers:
+            return None
+        points = self._points(self.newest)
+        beyond = max((at for at, one in points if not span.holds(one, one)), default=BEFORE_ALL)
+        return Guard(span, self.newest, self.period, NEVER, beyond + self.period, sliding=True)
 
     def _steadiness(self, bucket: int) -> None:
         """Nothing stays: periods end with the newest sample."""

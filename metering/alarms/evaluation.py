@@ -28,9 +28,6 @@ class Part(Protocol):
     def drop(self, series: int) -> None:
         """Forget the samples of a series."""
 
-    def holds(self, series: int) -> bool:
-        """Return whether there are samples of a series."""
-
     def know_from(self, at: int) -> None:
         """Begin with what is stored since a time (ms)."""
 
@@ -90,17 +87,17 @@ class MeterEvaluator:
     """Evaluates a rule on meters."""
 
     def __init__(self, rule: MeterRule) -> None:
-        self._buckets = buckets_of(rule)
-        self.parts: Mapping[int, Part] = {0: self._buckets}
+        self.periods = buckets_of(rule)
+        self.parts: Mapping[int, Part] = {0: self.periods}
 
     def findings(self, moment: Moment, states: States) -> Iterator[Verdict]:
-        return self._buckets.verdicts(moment)
+        return self.periods.verdicts(moment)
 
     def present(self, moment: Moment, states: States) -> Verdict:
-        return self._buckets.present(moment)
+        return self.periods.present(moment)
 
     def due(self, state: State, moment: Moment) -> int:
-        return self._buckets.due(state, moment)
+        return self.periods.due(state, moment)
 
 
 def buckets_of(rule: MeterRule) -> Buckets:

@@ -36,10 +36,6 @@ class LastSeen:
     def drop(self, series: int) -> None:
         """Keep what is known: that a sample did not count does not mean that none came."""
 
-    def holds(self, series: int) -> bool:
-        """Return that no series is told from another."""
-        return False
-
     def know_from(self, at: int) -> None:
         """Begin with what is stored."""
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from metering.alarms.buckets_partials import starts_of
 from metering.alarms.matching_filters import LOOKED_AT, Subject
 from metering.alarms.matching_index import WatchIndex
 from metering.hashes import hashed, label_hashes, mixed, series_keys
@@ -120,7 +121,7 @@ class Matcher:
             order = order[np.argsort(at[order], kind="stable")]
         which, series, bucket = which[order], series[order], bucket[order]
         at, volume, counter = at[order], volume[order], samples.counter[row][order]
-        starts = _starts(which, series, bucket, *([at] if by_moment else []))
+        starts = starts_of(which, series, bucket, *([at] if by_moment else []))
         ends = np.append(starts[1:], len(order)) - 1
         detailed = np.array([one.detailed for one in told], np.bool_)[which]
         kept = _list_offsets(detailed, starts)
@@ -212,13 +213,6 @@ def _extended(array: I64, size: int, more: I64) -> I64:
     array = grown(array, size + len(more))
     array[size : size + len(more)] = more
     return array
-
-
-def _starts(*columns: npt.NDArray[Any]) -> I64:
-    """Return where a row differs from the one before."""
-    differs = np.ones(len(columns[0]), np.bool_)
-    differs[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
-    return np.flatnonzero(differs)
 
 
 def _list_offsets(detailed: npt.NDArray[np.bool_], starts: I64) -> pa.Array:

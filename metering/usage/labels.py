@@ -34,6 +34,7 @@ NUMBERED: Final = np.dtype(
     ]
 )
 _ABSENT: Final = (None, "")
+_EVENT_TYPE: Final = "event_type"
 _Label = TypeVar("_Label", bound=Hashable)
 
 
@@ -88,6 +89,7 @@ class Labels:
 
     def __init__(self, rules: UsageRules) -> None:
         self._rules = rules
+        self._told = _Told(rules)
         self.kinds: Numbered[Kind] = Numbered()
         self.owners: Numbered[Owner] = Numbered()
         self.resources: Numbered[str] = Numbered()
@@ -134,7 +136,7 @@ class Labels:
         self, metadata: "_Column", meters: "_Column"
     ) -> tuple["_Column", npt.NDArray[np.bool_]]:
         """Return each sample's segment, and whether it ends its resource."""
-        told = [_told(text, self._rules) for text in metadata.texts]
+        told = [self._told.by(text) for text in metadata.texts]
         segments, event_types = (metadata.named([one[nth] for one in told]) for nth in (0, 1))
         ends = [
             [self._rules.ends_resource(meter, event_type) for event_type in event_types.texts]
@@ -211,15 +213,32 @@ def _numbers(
     return numbers[rows]
 
 
-def _told(metadata: str, rules: UsageRules) -> tuple[str, str]:
-    """Return the segment and the event type that metadata (canonical JSON, flat) names."""
-    if metadata == "{}":
-        return "", ""
-    values = msgspec.json.decode(metadata)
-    segment = ",".join(
-        f"{name}={values[key]}"
-        for name, keys in rules.segments.items()
-        if (key := next((key for key in keys if values.get(key) not in _ABSENT), None)) is not None
-    )
-    event_type = values.get("event_type")
-    return segment, event_type if isinstance(event_type, str) else ""
+class _Told:
+    """What metadata (canonical JSON, flat) tells of its sample; no other field is decoded."""
+
+    def __init__(self, rules: UsageRules) -> None:
+        segments = rules.segments.items()
+        keys = sorted({key for _, keys in segments for key in keys} | {_EVENT_TYPE})
+        fields = {key: f"field_{nth}" for nth, key in enumerate(keys)}
+        wanted = msgspec.defstruct(
+            "Wanted",
+            [(field, Any, None) for field in fields.values()],
+            rename={field: key for key, field in fields.items()},
+        )
+        self._decoder = msgspec.json.Decoder(wanted)
+        self._segments = [(name, [fields[key] for key in keys]) for name, keys in segments]
+        self._event_type = fields[_EVENT_TYPE]
+
+    def by(self, metadata: str) -> tuple[str, str]:
+        """Return the segment and the event type that are named."""
+        if metadata == "{}":
+            return "", ""
+        found = self._decoder.decode(metadata)
+        named = []
+        for name, fields in self._segments:
+            values = (getattr(found, field) for field in fields)
+            value = next((value for value in values if value not in _ABSENT), None)
+            if value is not None:
+                named.append(f"{name}={value}")
+        event_type = getattr(found, self._event_type)
+        return ",".join(named), event_type if isinstance(event_type, str) else ""

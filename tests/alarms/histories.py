@@ -84,6 +84,24 @@ def streams(draw: st.DrawFn, in_order: bool = False) -> list[Round]:
     return rounds
 
 
+@st.composite
+def calm_streams(draw: st.DrawFn) -> list[Round]:
+    """Draw rounds that leave most alarms as they are for a while: little is out of order, or another value."""
+    usual, other = draw(st.permutations([0.0, 10.0]))
+    now, rounds = START, []
+    for _ in range(draw(st.integers(4, 12))):
+        now += draw(st.sampled_from([10, 10, 20, 60, 90])) * 1000
+        late = draw(st.sampled_from([0, 0, 0, 40_000, 100_000]))
+        times = draw(st.lists(st.integers(0, 9), min_size=1, max_size=6, unique=True))
+        values = st.sampled_from([usual] * 9 + [other])
+        made = [
+            _sample(now - late - tenth * 1000, draw(values), draw(st.sampled_from(RESOURCES[:2])))
+            for tenth in times
+        ]
+        rounds.append(Round(made, now))
+    return rounds
+
+
 def _sample(when: int, volume: float, resource: str) -> Draft:
     return sample("00:00", volume, resource_id=resource)._replace(timestamp=when)
 
