@@ -90,13 +90,8 @@ class AlarmBook:
                 entry = entries.get(alarm_id)
                 if entry is not None:
                     entry.begin(self._epoch, self._moment)
-                    found = entry.parts[part]
-                    found.add(series, bucket, added, now)
-                    if entry.steady and found.unchanged:
-                        entry.counted[entry.state.state] += 1
-                        self._roster.unguard(entry)
-                    else:
-                        self._changed[alarm_id] = entry
+                    entry.parts[part].add(series, bucket, added, now)
+                    self._changed[alarm_id] = entry
             return list(self._settled())
 
     def take_events(self, events: pa.Table) -> list[Transition]:

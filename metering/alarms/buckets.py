@@ -49,8 +49,6 @@ class Buckets:
         self._told = BEFORE_ALL  # up to when (ms) periods were looked at
         self._floor = BEFORE_ALL  # older buckets are not known
         self._revised = False  # what was known has changed since
-        self._steady: tuple[int, bool] | None = None  # the newest bucket, and whether it breaches
-        self.unchanged = False  # what was added last leaves what was said
 
     @property
     def kept(self) -> int:
@@ -59,7 +57,6 @@ class Buckets:
 
     def add(self, series: int, bucket: int, partial: Partial, now: int) -> None:
         """Add samples of a period; those of one that is not known any more are left."""
-        self.unchanged = False
         if bucket < self._floor:
             return
         cell = self._cells.get(bucket)
@@ -76,8 +73,6 @@ class Buckets:
             self._look_ahead(now)
         elif partial.last_at > self.newest:
             self.newest = partial.last_at
-        if self._steady is not None and partial.last_at <= now + AHEAD:
-            self.unchanged = self._steadiness(bucket) == self._steady
 
     def drop(self, series: int) -> None:
         """Forget the samples of a series."""
@@ -86,7 +81,7 @@ class Buckets:
                 self._changed(bucket)
             if not cell:
                 del self._cells[bucket]
-        self._revised, self._steady = True, None
+        self._revised = True
 
     def know_from(self, at: int) -> None:
         """Begin with what is stored since a time; nothing is known of what was before."""
@@ -96,11 +91,11 @@ class Buckets:
         """Take what is newer than a time for new, and all up to another for told (after a start)."""
         self.know(min(at, self.newest))
         self._told = told
-        self._revised, self._steady = True, None
+        self._revised = True
 
     def look_again(self) -> None:
         """Take what is known for changed."""
-        self._revised, self._steady = True, None
+        self._revised = True
 
     def begin(self, moment: Moment) -> None:
         """Begin what follows a tick: what is there now is known, what is too old is forgotten."""
@@ -140,7 +135,6 @@ class Buckets:
             yield from gone
         yield from self._passed(moment)
         self._told = max(self._told, self.newest, moment.passed)
-        self._steady = self._steadiness(newest) if passed <= newest else None
 
     def present(self, moment: Moment) -> Verdict:
         """Return what the newest periods say."""
@@ -195,15 +189,6 @@ class Buckets:
             return None
         ahead = NEVER if needed == 1 else 1
         return Guard(span, self.newest, self.period, ahead, BEFORE_ALL, sliding=False)
-
-    def _steadiness(self, bucket: int) -> tuple[int, bool] | None:
-        """Return what, while it stays, leaves what is said: no other period changes with this one."""
-        if bucket != self.newest // self.period or len(self._taken(bucket)) < (
-            self.rule.evaluation_periods
-        ):
-            return None
-        value = self._value(bucket)
-        return None if value is None else (bucket, self.rule.outside(value))
 
     def _gone(self, bucket: int, reached: int) -> Iterator[Verdict]:
         """Yield what the watermark said after a bucket, once it had reached another."""

@@ -88,9 +88,6 @@ class SlidingBuckets(Buckets):
         beyond = max((at for at, one in points if not span.holds(one, one)), default=BEFORE_ALL)
         return Guard(span, self.newest, self.period, NEVER, beyond + self.period, sliding=True)
 
-    def _steadiness(self, bucket: int) -> None:
-        """Nothing stays: periods end with the newest sample."""
-
     def _until(self, end: int, moment: Moment, fresh: bool) -> Verdict:
         periods = self._periods(end)
         empty = (nth for nth, volumes in enumerate(periods) if not volumes)

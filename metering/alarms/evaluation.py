@@ -20,7 +20,6 @@ class Part(Protocol):
     """What one selection of a rule brought."""
 
     newest: int  # ms; BEFORE_ALL where nothing came
-    unchanged: bool  # what was added last leaves what was said
 
     def add(self, series: int, bucket: int, partial: Partial, now: int) -> None:
         """Add samples of a series in a period of the part's length."""

@@ -27,7 +27,6 @@ class LastSeen:
 
     def __init__(self) -> None:
         self.newest = BEFORE_ALL
-        self.unchanged = False
 
     def add(self, series: int, bucket: int, partial: Partial, now: int) -> None:
         """Take samples; of those ahead of the clock as if they came now."""
