@@ -74,6 +74,23 @@ class ShowJob(Showing):
         )
 
 
+class JobMetrics(Action):
+    """Print what a job has counted, as Prometheus reads it.
+
+    By the names that /metrics has where the job runs in one process.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        return _of_one(super().get_parser(prog_name))
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from jobs.flink_metrics import metrics_text
+
+        with flink_of(parsed_args) as flink:
+            print(metrics_text(flink, parsed_args.job), end="", file=self.app.stdout)
+        return 0
+
+
 class StopJob(Action):
     """End a job once what it has taken in is written and acknowledged.
 

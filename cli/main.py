@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "worker": "cli.submit:Worker",
     "job list": "cli.flink_jobs:ListJobs",
     "job status": "cli.flink_jobs:ShowJob",
+    "job metrics": "cli.flink_jobs:JobMetrics",
     "job stop": "cli.flink_jobs:StopJob",
     "job resume": "cli.submit:Resume",
     "meter list": "cli.meters:ListMeters",

@@ -5,7 +5,9 @@ Errors: FlinkError says in one line what Flink answered, or that it did not.
 
 import dataclasses
 import time
+from collections import Counter
 from typing import Any, Final
+from urllib.parse import quote
 
 import requests
 
@@ -58,6 +60,18 @@ class Flink:
         """Return how many checkpoints were taken, and the last. Raises FlinkError."""
         return self._ask("GET", f"/jobs/{job}/checkpoints")
 
+    def counted(self, job: str, prefix: str) -> dict[str, int]:
+        """Return the counters whose name begins so, of all parts of a job together. Raises FlinkError."""
+        found: Counter[str] = Counter()
+        for part in self.job(job)["vertices"]:
+            path = f"/jobs/{job}/vertices/{part['id']}/metrics"
+            names = [each["id"] for each in self._ask("GET", path)]
+            named = [name for name in names if _own(name).startswith(prefix)]
+            asked = f"{path}?get={quote(','.join(named), safe=',')}"
+            for each in self._ask("GET", asked) if named else ():
+                found[_own(each["id"])] += int(each["value"])
+        return dict(found)
+
     def runs(self, job: str) -> bool:
         """Return whether every part of a job runs. Raises FlinkError."""
         found = self.job(job)
@@ -98,7 +112,7 @@ class Flink:
             raise FlinkError(_last_cause(told["failure-cause"]["stack-trace"]))
         return told
 
-    def _ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=30)
         except requests.RequestException as error:
@@ -107,8 +121,12 @@ class Flink:
             ) from error
         if answer.status_code >= 400:
             raise FlinkError(f"Flink refused {method} {path}: {_reason(answer)}")
-        found: dict[str, Any] = answer.json() if answer.content else {}
-        return found
+        return answer.json() if answer.content else {}
+
+
+def _own(metric: str) -> str:
+    """Return a metric's own name: before it stand the subtask's number and the operator's name."""
+    return metric.rpartition(".")[2]
 
 
 def _reason(answer: requests.Response) -> str:

@@ -44,6 +44,10 @@ class _Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
                 request.control_endpoint.url,
             ]
             with self._lock:
+                self._let_go_of_ended()
+                # A TaskManager that came back counts its workers anew.
+                if (before := self._workers.pop(request.worker_id, None)) is not None:
+                    _end(before)
                 self._workers[request.worker_id] = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL
                 )
@@ -57,6 +61,10 @@ class _Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         if worker is not None:
             _end(worker)
         return beam_fn_api_pb2.StopWorkerResponse()
+
+    def _let_go_of_ended(self) -> None:
+        """Forget workers that ended by themselves, as their TaskManager was gone or they were killed."""
+        self._workers = {name: one for name, one in self._workers.items() if one.poll() is None}
 
     def end(self) -> None:
         """End every worker."""
@@ -104,8 +112,12 @@ def run_pool(listen: str, tell: Callable[[str], None]) -> int:
 
 
 def work(worker: str, control: str) -> None:
-    """Be a worker until the TaskManager lets go of it."""
+    """Be a worker until the TaskManager lets go of it, or is gone; then this process ends.
+
+    At once: what is under way then is not acknowledged, and another worker may have the state already.
+    """
     import logging
+    import os
 
     from apache_beam.runners.worker.sdk_worker import SdkHarness
 
@@ -113,4 +125,14 @@ def work(worker: str, control: str) -> None:
 
     return_memory_soon()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    SdkHarness(control, worker_id=worker, state_cache_size=0, data_buffer_time_limit_ms=0).run()
+    harness = SdkHarness(control, worker_id=worker, state_cache_size=0, data_buffer_time_limit_ms=0)
+    code = 1
+    try:
+        harness.run()
+        code = 0
+    except grpc.RpcError as error:
+        logging.warning("the TaskManager of worker %s is gone: %s", worker, error.details())
+    except BaseException:
+        logging.exception("worker %s failed", worker)
+    finally:
+        os._exit(code)

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from prometheus_client import generate_latest
 
 from jobs.cluster import Cluster, ClusterError, submit
+from jobs.flink_metrics import metrics_text
 from jobs.flink_rest import Flink, FlinkError, FlinkJob
 from jobs.worker_pool import WorkerPoolError, run_pool
 from metering.config import Config
+from transforms.counters import WHAT
 
 SERVER = Config.model_validate({"database": {"url": "http://analyst@127.0.0.1:1"}})
 
@@ -146,6 +150,21 @@ def test_a_job_runs_when_every_part_of_it_does(flink: StandIn) -> None:
     assert not Flink(flink.address).runs("a")
     parts[1]["status"] = "RUNNING"
     assert Flink(flink.address).runs("a")
+
+
+def test_counters_have_the_names_of_one_process(flink: StandIn) -> None:
+    first, second = "0.[18]{ReadFeeds__Decod.streamgauge_samples", "1.[19]{X.streamgauge_samples"
+    flink.answers["GET /jobs/a"] = {"vertices": [{"id": "v"}, {"id": "w"}, {"id": "x"}]}
+    for part, name in (("v", first), ("w", second)):
+        path = f"GET /jobs/a/vertices/{part}/metrics"
+        flink.answers[path] = [{"id": name}, {"id": "0.numRecordsIn"}]
+        flink.answers[f"{path}?get={quote(name)}"] = [{"id": name, "value": "20"}]
+    flink.answers["GET /jobs/a/vertices/x/metrics"] = [{"id": "0.numRecordsIn"}]
+    text = metrics_text(Flink(flink.address), "a")
+    assert "# HELP streamgauge_samples_total samples that were written" in text
+    assert {"streamgauge_samples_total 40.0", "streamgauge_late_total 0.0"} <= set(text.split("\n"))
+    own = {name for name in WHAT if f"\nstreamgauge_{name}_total " in generate_latest().decode()}
+    assert own == set(WHAT)
 
 
 def test_a_savepoint_is_waited_for_and_its_failure_told_in_a_line(flink: StandIn) -> None:

@@ -1,5 +1,6 @@
 """What a worker of a cluster gives its pipeline."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,10 @@ from jobs.resources import resources
 from jobs.worker_parts import worker_parts
 from metering.config import Config, Database, Spool
 from sinks.writer import PromptWriter
+from store.alarm_states import write_transitions
 from store.client import Store
+from tests.delivering import transition
+from tests.servers.rabbitmq import wait_until
 
 
 @pytest.fixture
@@ -19,6 +23,7 @@ def config(store: Store, tmp_path: Path) -> Iterator[Config]:
         spool=Spool(path=tmp_path / "spool"),
     )
     yield config
+    resources(config).delivering.close()
     resources(config).close()
 
 
@@ -32,3 +37,17 @@ def test_the_steps_of_every_bundle_share_what_they_remember(config: Config, name
 
 def test_rows_are_written_before_a_bundle_ends(config: Config) -> None:
     assert isinstance(worker_parts(config).outlet().writer, PromptWriter)
+
+
+def test_a_worker_delivers_what_alarms_call(config: Config, store: Store) -> None:
+    now = int(time.time() * 1000)
+    write_transitions(store, [transition(1, "a", "test://", at=now)])  # before the worker came
+    given = worker_parts(config)
+    given.alarms()
+    given.offer(write_transitions(store, [transition(1, "b", "test://", at=now)]))
+    states = f"SELECT alarm_id FROM {store.name}.deliveries FINAL WHERE state = 'delivered'"
+    wait_until(
+        lambda: sorted(store.query(states).result_rows) == [("a",), ("b",)],
+        "both to be delivered",
+        60,
+    )

@@ -5,8 +5,8 @@ from typing import Final
 import prometheus_client
 from apache_beam.metrics import Metrics
 
-_NAMESPACE: Final = "streamgauge"
-_WHAT: Final = {
+NAMESPACE: Final = "streamgauge"
+WHAT: Final = {
     "payloads": "payloads decoded",
     "samples": "samples that were written",
     "events": "events that were written",
@@ -28,13 +28,13 @@ _WHAT: Final = {
     "write_retries": "writes tried again, as the store did not take them",
 }
 _prometheus: Final = {
-    name: prometheus_client.Counter(f"{_NAMESPACE}_{name}", what) for name, what in _WHAT.items()
+    name: prometheus_client.Counter(f"{NAMESPACE}_{name}", what) for name, what in WHAT.items()
 }
-_beam: Final = {name: Metrics.counter(_NAMESPACE, name) for name in _WHAT}
+_beam: Final = {name: Metrics.counter(NAMESPACE, name) for name in WHAT}
 
 
 def count(name: str, amount: int = 1) -> None:
-    """Count something of _WHAT."""
+    """Count something of WHAT."""
     if amount:
         _prometheus[name].inc(amount)
         _beam[name].inc(amount)

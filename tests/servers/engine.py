@@ -34,6 +34,12 @@ class EngineServer:
     port: int = dataclasses.field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def database(self) -> dict[str, Any]:
         """Return the service's setting `database`."""
         return {"url": f"http://{USER}@127.0.0.1:{self.port}", "password": PASSWORD}

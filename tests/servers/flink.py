@@ -28,9 +28,11 @@ _ROOT: Final = Path(__file__).parents[2]
 _MAIN: Final = {
     "jobmanager": "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
     "taskmanager": "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
+    "zookeeper": "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer",
 }
-_HEAP: Final = {"jobmanager": 256, "taskmanager": 512}  # MiB
+_HEAP: Final = {"jobmanager": 256, "taskmanager": 512, "zookeeper": 64}  # MiB
 _OPTIONS: Final = {
+    "zookeeper": ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"],
     "jobmanager": ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"],
     "taskmanager": ["-XX:MaxDirectMemorySize=192m"],
 }
@@ -46,6 +48,13 @@ appender.console.name = Console
 appender.console.type = CONSOLE
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} %m%n
+"""
+_ZOOKEEPER: Final = """\
+clientPort={port}
+clientPortAddress=localhost
+dataDir={folder}
+tickTime=2000
+admin.enableServer=false
 """
 
 
@@ -65,16 +74,31 @@ def missing() -> str | None:
     return None
 
 
+def children(parent: int) -> list[int]:
+    """Return the pids of a process' own processes that run."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            state, of, *_ = file.read_text().rpartition(")")[2].split()
+            if int(of) == parent and state != "Z":
+                found.append(int(file.parent.name))
+    return found
+
+
 @dataclasses.dataclass
 class FlinkCluster:
-    """One JobManager, one TaskManager and so many worker pools, each a process that may be killed."""
+    """A JobManager, a TaskManager and a worker pool, each a process that may be killed.
+
+    Where it `recovers`, a ZooKeeper beside them keeps what a JobManager goes on with that is started again.
+    """
 
     folder: Path
     slots: int = 4
-    pools: int = 1
+    recovers: bool = False
     rest: int = dataclasses.field(default_factory=free_port)
     rpc: int = dataclasses.field(default_factory=free_port)
-    first_pool: int = dataclasses.field(default_factory=free_port)
+    pool: int = dataclasses.field(default_factory=free_port)
+    zookeeper: int = dataclasses.field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = dataclasses.field(default_factory=dict)
 
     @property
@@ -82,19 +106,19 @@ class FlinkCluster:
         """Where to submit to."""
         return Cluster(
             master=f"127.0.0.1:{self.rest}",
-            worker_pool=f"127.0.0.1:{self.first_pool}",
+            worker_pool=f"127.0.0.1:{self.pool}",
             artifacts=self.folder / "artifacts",
         )
 
     def start(self) -> None:
         """Start all and wait until its slots are offered."""
         self._configure()
-        for name in ("jobmanager", "taskmanager", "pool"):
+        for name in (*["zookeeper"] * self.recovers, "jobmanager", "taskmanager", "pool"):
             self.start_one(name)
         wait_until(self._offers_slots, "Flink to offer its slots", START_SECONDS)
 
     def start_one(self, name: str) -> None:
-        """Start jobmanager, taskmanager or pool; again after it was killed."""
+        """Start zookeeper, jobmanager, taskmanager or pool; again after it was killed."""
         command = self._pool() if name == "pool" else self._java(name)
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -108,9 +132,8 @@ class FlinkCluster:
         process.wait()
 
     def workers(self) -> list[int]:
-        """Return the pids of the workers that the pool has started."""
-        threads = Path(f"/proc/{self.processes['pool'].pid}/task")
-        return [int(pid) for file in threads.glob("*/children") for pid in file.read_text().split()]
+        """Return the pids of the workers of the pool that run."""
+        return children(self.processes["pool"].pid)
 
     def stop(self) -> None:
         """End all."""
@@ -143,9 +166,12 @@ class FlinkCluster:
 
     def _configure(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in ("artifacts", "checkpoints", "savepoints", "tmp"):
+        for name in ("artifacts", "checkpoints", "savepoints", "recovery", "tmp", "zookeeper"):
             (self.folder / name).mkdir(exist_ok=True)
         (self.folder / "log4j.properties").write_text(_LOG)
+        (self.folder / "zoo.cfg").write_text(
+            _ZOOKEEPER.format(port=self.zookeeper, folder=self.folder / "zookeeper")
+        )
         settings = "".join(f"{name}: {value}\n" for name, value in self._settings().items())
         (self.folder / "flink-conf.yaml").write_text(settings)
 
@@ -182,12 +208,23 @@ class FlinkCluster:
             "restart-strategy.fixed-delay.delay": "1 s",
             "heartbeat.interval": 2000,
             "heartbeat.timeout": 10000,
+            **(self._recovery() if self.recovers else {}),
+        }
+
+    def _recovery(self) -> dict[str, Any]:
+        return {
+            "high-availability.type": "zookeeper",
+            "high-availability.zookeeper.quorum": f"localhost:{self.zookeeper}",
+            "high-availability.storageDir": (self.folder / "recovery").as_uri(),
         }
 
     def _java(self, name: str) -> list[str]:
         jars = find_jars()
         assert jars is not None, missing()
         used = sorted(jar for jar in jars.glob("*.jar") if not jar.name.startswith(_LEFT_OUT))
+        given = ["--zkConfigFile", str(self.folder / "zoo.cfg"), "--peerId", "1"]
+        if name != "zookeeper":
+            given = ["--configDir", str(self.folder)]
         return [
             "java",
             f"-Xmx{_HEAP[name]}m",
@@ -199,12 +236,11 @@ class FlinkCluster:
             "-cp",
             os.pathsep.join(map(str, used)),
             _MAIN[name],
-            "--configDir",
-            str(self.folder),
+            *given,
         ]
 
     def _pool(self) -> list[str]:
-        listen = f"127.0.0.1:{self.first_pool}"
+        listen = f"127.0.0.1:{self.pool}"
         return [sys.executable, "-m", "cli.main", "worker", "--listen", listen]
 
 
@@ -228,7 +264,7 @@ def flink_in(folder: Path, **options: Any) -> Iterator[FlinkCluster]:
 
 
 def _main(folder: str) -> None:
-    cluster = FlinkCluster(Path(folder).absolute(), rest=8081, rpc=6123, first_pool=50_000)
+    cluster = FlinkCluster(Path(folder).absolute(), rest=8081, rpc=6123, pool=50_000)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
