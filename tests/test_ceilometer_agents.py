@@ -6,6 +6,7 @@ and each kind of event by a publisher of its own, so that what is found tells wh
 
 import contextlib
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,10 +29,10 @@ pytestmark = pytest.mark.server
 EXCHANGE = "telemetry-of-agents"
 # Which meters and events go by which publisher.
 METERS = {
-    "http": ["dynamic.volume.size"],
-    "https": ["dynamic.snapshot.size"],
+    "http": ["dynamic.volume.size", "image.serve"],
+    "https": ["dynamic.snapshot.size", "volume.size"],
     "gnocchi": ["image.size", "vcpus", "memory"],
-    "notifier": ["dynamic.service.health"],
+    "notifier": ["dynamic.service.health", "image.download"],
 }
 EVENTS = {
     "http": ["image.*"],
@@ -77,6 +78,15 @@ POLLSTERS = [
 ]
 POLLED = ["dynamic.*", "image.size"]
 INSTANCE = "2406551f-6f10-4456-a6f7-3db18151d450"
+# Recorded from Glance: one that was sent whole, one that was not, which it tells as an error.
+SENT_WHOLE = "d20c8271-b8e5-4b6c-bb07-17a2451f5b54"
+SENT_IN_PART = "1d297198-01ae-4081-802d-aef3d35eec9b"
+SENT = {
+    "image.send": [SENT_IN_PART, SENT_WHOLE],
+    "volume.create.end": [""],
+    "snapshot.create.end": [""],
+    "compute.instance.create.end": [INSTANCE],
+}
 
 
 @dataclasses.dataclass
@@ -221,7 +231,7 @@ def published(
             agents.upgrade()
             agents.publish()
             agents.poll()
-            notify(rabbitmq.url, *SENT)
+            notify(rabbitmq.url, SENT)
             yield Published(service, agents, made, before)
 
 
@@ -243,15 +253,12 @@ def addresses(api: int, tls: int, certificates: Path) -> dict[str, str]:
     }
 
 
-SENT = ("image.send", "volume.create.end", "snapshot.create.end", "compute.instance.create.end")
-
-
-def notify(url: str, *event_types: str) -> None:
-    """Publish recorded notifications as services do."""
-    about = {kind: INSTANCE if "instance" in kind else "" for kind in event_types}
+def notify(url: str, about: dict[str, list[str]]) -> None:
+    """Publish recorded notifications as services do: of each event type, about each of these."""
+    found = [recorded(kind, each) for kind, things in about.items() for each in things]
     sent = [
-        Message(EXCHANGE, "notifications.info", recorded(kind, about[kind])[0])
-        for kind in event_types
+        Message(EXCHANGE, f"notifications.{message['priority'].lower()}", body)
+        for body, message in found
     ]
     publish_all(url, sent)
 
@@ -313,21 +320,100 @@ def test_a_resource_of_gnocchis_is_what_notifications_tell_of_it_and_ends_when_t
     owner = payload["display_name"], payload["tenant_id"], payload["user_id"]
     assert tuple(told()[name] for name in names) == owner
     assert "ended_at" not in told()
-    notify(published.agents.broker.url, "compute.instance.delete.start")
+    notify(published.agents.broker.url, {"compute.instance.delete.start": [INSTANCE]})
     published.until(lambda: told().get("ended_at"), "its end")
+
+
+@dataclasses.dataclass(frozen=True)
+class Metered:
+    """A sample as the agent makes it of a notification."""
+
+    meter: str
+    event_type: str
+    about: str
+    type: str
+    unit: str
+    volume: str  # and the rest: where in the payload
+    resource: str
+    project: str
+    user: str = ""
+
+    def expected(self) -> tuple[Any, ...]:
+        """Return its row."""
+        message = recorded(self.event_type, self.about)[1]
+        told = {"": "", **message["payload"]}
+        volume, owner = float(told[self.volume]), (told[self.project], told[self.user])
+        moment = dt.datetime.fromisoformat(message["timestamp"]).isoformat(timespec="milliseconds")
+        return told[self.resource], self.type, self.unit, volume, *owner, moment
+
+
+NOTIFIED = {
+    "http": Metered(
+        *("image.serve", "image.send", SENT_WHOLE, "delta", "B"),
+        *("bytes_sent", "image_id", "owner_id"),
+    ),
+    "https": Metered(
+        *("volume.size", "volume.create.end", "", "gauge", "GiB"),
+        *("size", "volume_id", "tenant_id", "user_id"),
+    ),
+    "notifier": Metered(
+        *("image.download", "image.send", SENT_WHOLE, "delta", "B"),
+        *("bytes_sent", "image_id", "receiver_tenant_id", "receiver_user_id"),
+    ),
+    "gnocchi": Metered(
+        *("vcpus", "compute.instance.create.end", INSTANCE, "gauge", "vcpu"),
+        *("vcpus", "instance_id", "tenant_id", "user_id"),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", NOTIFIED)
+def test_what_the_agent_makes_of_a_notification_comes_by_each_publisher(
+    published: Published, way: str
+) -> None:
+    metered = NOTIFIED[way]
+    assert metered.meter in METERS[way]
+
+    def found() -> list[tuple[Any, ...]]:
+        return published.service.query(
+            "SELECT resource_id, type, unit, volume, project_id, user_id,"
+            " replaceOne(toString(timestamp), ' ', 'T') FROM metering.v_samples"
+            f" WHERE meter = '{metered.meter}'"
+        )
+
+    published.until(found, f"{metered.meter} by {way}")
+    assert found() == [metered.expected()]
 
 
 @pytest.mark.parametrize(
     ("like", "event_type"),
-    [("image.%", "image.send"), ("volume.%", SENT[1]), ("snapshot.%", SENT[2])],
+    [
+        ("image.%", "image.send"),
+        ("volume.%", "volume.create.end"),
+        ("snapshot.%", "snapshot.create.end"),
+    ],
     ids=["http", "https", "notifier"],
 )
 def test_events_are_found_under_the_id_of_their_notification(
     published: Published, like: str, event_type: str
 ) -> None:
-    message = recorded(event_type)[1]
-    published.until(lambda: published.events(like), f"{event_type} to be stored")
-    assert published.events(like) == [(event_type, message["message_id"])]
+    messages = [recorded(event_type, about)[1] for about in SENT[event_type]]
+    published.until(
+        lambda: len(published.events(like)) == len(messages), f"{event_type} to be stored"
+    )
+    assert published.events(like) == [(event_type, each["message_id"]) for each in messages]
+
+
+def test_the_agent_makes_an_event_and_no_sample_of_what_a_service_tells_as_an_error(
+    published: Published,
+) -> None:
+    message = recorded("image.send", SENT_IN_PART)[1]
+    assert message["priority"] == "ERROR"
+    told = ("image.send", message["message_id"])
+    # It would have made the sample before the event, which went the same way.
+    published.until(lambda: told in published.events("image.%"), "the error to be stored")
+    for meter in ("image.serve", "image.download"):
+        assert SENT_IN_PART not in published.samples(meter)
 
 
 def test_nothing_that_agents_publish_is_refused(published: Published) -> None:

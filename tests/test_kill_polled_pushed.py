@@ -210,28 +210,42 @@ def test_a_store_that_is_away_makes_polls_wait_and_keeps_pushes_and_memory_stays
         ) as service,
         Pusher(service.api) as pusher,
     ):
+        service.more = [hypervisor(tmp_path)]
         service.start(queue_bytes=256 * 1024, element_bytes=64 * 1024)
-        wait_until(lambda: service.feed()["polls_stored"] >= 2, "two polls", SECONDS)
+        wait_until(lambda: stored_polls(service) >= 2, "two polls of both", SECONDS)
         engine.stop()
         wait_until(lambda: is_full(service), "the queues to fill", SECONDS)
         before = pusher.answered
         watch(service, stub)
         assert pusher.answered > before  # they are on disk
-        stuck = service.feed()
+        more = max(feed["polls"] for feed in polling(service)) + 3
         engine.start()
-        more = stuck["polls"] + 3
-        wait_until(lambda: service.feed()["polls_stored"] >= more, "polls to go on", SECONDS)
+        wait_until(lambda: stored_polls(service) >= more, "polls to go on", SECONDS)
         pusher.stop()
         wait_until(lambda: spooled(service) == 0, "the spool to be empty", SECONDS)
-        status = service.feed()
-        assert status["polls_skipped"] >= int(AWAY) - 1
+        cloud, host = polling(service)
+        assert min(cloud["polls_skipped"], host["polls_skipped"]) >= int(AWAY) - 1
         assert service.stop() == 0, service.tail()
         polled = stored(engine.query(f"{SAMPLES} SETTINGS max_result_rows = 0"))
+        hosted = engine.query(f"{HOSTED} SETTINGS max_result_rows = 0")
         assert found(engine.query) == pusher.expected
     assert_every_sample_is_an_answer(polled, stub)
-    assert (
-        polled.whole >= status["polls_stored"]
-    )  # nothing that was read before or meanwhile is lost
+    # Nothing that was read before or meanwhile is lost.
+    assert polled.whole >= cloud["polls_stored"]
+    assert_the_host_was_read_whole(hosted)
+    assert len(hosted) >= host["polls_stored"] * len(HOST)
+
+
+def polling(service: Service) -> list[dict[str, Any]]:
+    """Return the status of the feeds that poll: of a cloud, and of a host."""
+    status = service.status()
+    assert status is not None
+    return [status["feeds"][name] for name in ("openstack", "libvirt")]
+
+
+def stored_polls(service: Service) -> int:
+    """Return how many polls of each are stored at least."""
+    return min(int(feed["polls_stored"]) for feed in polling(service))
 
 
 def is_full(service: Service) -> bool:
@@ -246,9 +260,11 @@ def watch(service: Service, cloud: StubCloud) -> None:
     """Look on while the store is away: nothing is asked any more, and the memory stays as it is."""
     wait_until(lambda: settled(cloud), "calls to end", SECONDS)
     before, asked = service.resident(), len(cloud.requests)
+    _, host = polling(service)
     ends = time.monotonic() + AWAY
     while time.monotonic() < ends:
         assert len(cloud.requests) == asked
+        assert polling(service)[1]["polls"] == host["polls"]
         assert abs(service.resident() - before) < FLAT
         threading.Event().wait(0.1)
     print(f"away for {AWAY:g} s: {before >> 20} MiB, then {service.resident() >> 20} MiB")

@@ -70,7 +70,7 @@ class Agents:
 
         def listens() -> bool:
             assert agent.poll() is None, log.read_text()[-3000:]
-            return all(self._consumers(f"notifications.{p}") for p in ("info", "sample"))
+            return all(self._consumers(f"notifications.{p}") for p in ("info", "error", "sample"))
 
         wait_until(listens, "the notification agent to listen", START_SECONDS)
 

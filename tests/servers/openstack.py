@@ -36,6 +36,11 @@ SERVE: Final = (
     " module, listen = sys.argv[1:3]; sys.argv = [module, *sys.argv[3:]];"
     " serve(import_module(module).application, listen=listen, threads=4)"
 )
+# Where two of Cinder's processes write to its sqlite at once, one answers 500: "database is locked".
+PATIENCE: Final = {
+    "block_storage_retriable_status_codes": "500",
+    "block_storage_status_code_retries": 10,
+}
 SERVICES: Final = {"image": "glance", "block-storage": "cinder"}
 
 
@@ -58,7 +63,7 @@ class OpenStack:
     def connection(self) -> openstack.connection.Connection:
         """Return the administrator's connection; close it."""
         loader = openstack.config.OpenStackConfig(config_files=[str(self.clouds)])
-        return openstack.connection.Connection(config=loader.get_one("here"))
+        return openstack.connection.Connection(config=loader.get_one("here", **PATIENCE))
 
     def start(self) -> None:
         """Configure, make the databases, and start; returns once all of them answer."""
