@@ -7,6 +7,8 @@ import pytest
 from tests.alarms.transcript import (
     REPEAT,
     Step,
+    Stream,
+    at,
     came,
     came_late,
     define,
@@ -434,6 +436,25 @@ def test_a_new_process_goes_on_from_what_is_stored() -> None:
         tick("03:01", lag=None),
         expect(),
         came(busy("04:00", 10)),
+        expect("alarm -> ok"),
+    )
+
+
+def test_what_an_alarm_did_that_was_created_since_the_last_tick_is_not_done_again_after_a_crash() -> (
+    None
+):
+    def created_later(stream: Stream) -> None:
+        stream.shelf.version = at("59:00") * 1000  # µs; the clock of the last tick says less
+        stream.shelf.unsure = at("00:00")
+
+    run(
+        created_later,
+        *settled(**of_resource()),
+        came(busy("01:00", 10), busy("02:00", 90)),
+        expect("unknown -> ok", "ok -> alarm"),
+        restart(),
+        tick("02:01", lag=60),
+        came(busy("03:00", 10)),
         expect("alarm -> ok"),
     )
 

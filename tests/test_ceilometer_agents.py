@@ -167,9 +167,7 @@ def made(cloud: OpenStack) -> Iterator[Made]:
     """Volumes, a snapshot and an image, which are gone afterwards: others use this cloud, too."""
     with cloud.connection() as admin:
         store, images = admin.block_storage, admin.image
-        volumes = [store.create_volume(size=size, name="v") for size in (2, 5)]
-        for volume in volumes:
-            store.wait_for_status(volume, "available", interval=0.2, wait=60)
+        volumes = [cloud.volume(size, "v") for size in (2, 5)]
         snapshot = store.create_snapshot(volume_id=volumes[1].id, name="kept")
         store.wait_for_status(snapshot, "available", interval=0.2, wait=60)
         image = images.create_image(

@@ -59,12 +59,7 @@ def test_volumes_snapshots_and_images_of_all_projects_are_found_in_v_samples(
 ) -> None:
     with cloud.connection() as admin:
         other = admin.identity.create_project(name="another", domain_id="default")
-        made = {
-            "one": admin.block_storage.create_volume(size=2, name="one"),
-            "two": admin.block_storage.create_volume(size=5, name="two"),
-        }
-        for volume in made.values():
-            admin.block_storage.wait_for_status(volume, "available", interval=0.2, wait=60)
+        made = {"one": cloud.volume(2, "one"), "two": cloud.volume(5, "two")}
         snapshot = admin.block_storage.create_snapshot(volume_id=made["two"].id, name="kept")
         admin.block_storage.wait_for_status(snapshot, "available", interval=0.2, wait=60)
         image = admin.image.create_image(
@@ -115,8 +110,7 @@ def test_a_volume_that_grows_is_metered_with_its_new_size_and_not_once_it_is_gon
 ) -> None:
     service.start()
     with cloud.connection() as admin:
-        volume = admin.block_storage.create_volume(size=1, name="growing")
-        admin.block_storage.wait_for_status(volume, "available", interval=0.2, wait=60)
+        volume = cloud.volume(1, "growing")
         sizes = f"SELECT DISTINCT volume FROM v_samples WHERE resource_id = '{volume.id}'"
         wait_until(lambda: service.query(sizes) == [(1.0,)], "the volume's first size", 60)
         admin.block_storage.extend_volume(volume, 3)

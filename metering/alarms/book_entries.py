@@ -174,7 +174,7 @@ class Entry:
             reason=text,
             reason_data=data,
             at=now,
-            version=max(now * 1000, self.state.version + 1),
+            version=max(now * 1000, self.state.version + 1, self.alarm.version + 1),
             actions=self.alarm.actions(current),
             recorded=recorded,
             seen=max(seen, 0),

@@ -24,8 +24,8 @@ class Transition:
     """An alarm's way into a state, or (previous = current) its staying there with actions repeated.
 
     `recorded` is whether it is in the history: every change of state is; of what is repeated only an
-    event alarm's. `version` is larger than that of the state before. `seen` is up to when samples were
-    looked at. Units: `at`, `seen` in ms, `version` in µs.
+    event alarm's. `version` is larger than those of the state before and of the definition. `seen` is
+    up to when samples were looked at. Units: `at`, `seen` in ms, `version` in µs.
     """
 
     alarm_id: str

@@ -65,6 +65,12 @@ class OpenStack:
         loader = openstack.config.OpenStackConfig(config_files=[str(self.clouds)])
         return openstack.connection.Connection(config=loader.get_one("here", **PATIENCE))
 
+    def volume(self, size: int, name: str) -> Any:
+        """Return a volume that is there; one after another, as SQLite has one writer."""
+        with self.connection() as admin:
+            made = admin.block_storage.create_volume(size=size, name=name)
+            return admin.block_storage.wait_for_status(made, "available", interval=0.2, wait=60)
+
     def start(self) -> None:
         """Configure, make the databases, and start; returns once all of them answer."""
         self.folder.mkdir(parents=True)
@@ -228,7 +234,8 @@ class OpenStack:
                 auth_strategy = keystone
                 backend_stats_polling_interval = 5
                 periodic_interval = 5
-                service_down_time = 3600
+                report_interval = 3600
+                service_down_time = 36000
                 [fake]
                 volume_driver = cinder.tests.fake_driver.FakeLoggingVolumeDriver
                 volume_backend_name = fake
