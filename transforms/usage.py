@@ -58,12 +58,14 @@ class _UsageFn(beam.DoFn):
         return iter(())
 
     def finish_bundle(self) -> Iterator[Any]:
-        """What earlier bundles touched is in the store now, so it comes first."""
-        again = self._windows.touched()
-        if again is not None:
-            count("series_again", again.num_rows)
-            work_out_again(self._windows, again, self._past)
-        finals = list(self._windows.finals()) if self._ticks else []
+        """What earlier bundles touched is in the store now, so it comes first; all of it on a tick."""
+        finals: list[Told] = []
+        if self._ticks:
+            again = self._windows.touched()
+            if again is not None:
+                count("series_again", again.num_rows)
+                work_out_again(self._windows, again, self._past)
+            finals = list(self._windows.finals())
         if self._samples:
             self._windows.take(together(self._samples))
         for touched in self._touched:
