@@ -17,7 +17,7 @@ endif
 EXTRAS := test$(shell pkg-config --exists libvirt 2>/dev/null && echo ,libvirt)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-flink lint format bench soak services flink clean
+.PHONY: help run test test-flink lint format bench bench-flink soak services flink clean
 
 help:  ## print what there is to call
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,11 @@ format: $(TEST_READY)  ## let ruff mend and format the code
 
 bench: $(TEST_READY)  ## measure, into benchmarks/results.json (ONLY=name for one)
 	@$(BIN)/python -m benchmarks $(ONLY)
+
+bench-flink: $(TEST_READY)  ## measure the job on a Flink on this machine, into benchmarks/results.json
+	@scripts/flink
+	@$(BIN)/python -m benchmarks flink_samples_per_s_p1 flink_samples_per_s_p2 \
+		flink_samples_per_s_p4 flink_breach_to_webhook_p50_ms flink_start_max_s
 
 test-flink: $(TEST_READY)  ## run the job on a Flink on this machine, kill it, compare its tables
 	@scripts/flink

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import alarms, api, clouds, ingest, memory, series
+from benchmarks import alarms, api, clouds, flink, ingest, memory, series
 from benchmarks.figures import Figure, keep
 from benchmarks.month import Month
 from benchmarks.scale import TINY, Scale
@@ -19,6 +19,7 @@ class Benchmark:
 
     figures: tuple[str, ...]
     run: Callable[[Scale, Month], Iterator[Figure]]
+    only_named: bool = False  # needs more than `make services` installs
 
 
 BENCHMARKS = (
@@ -51,6 +52,27 @@ BENCHMARKS = (
     ),
     Benchmark(("alarms_throughput_ratio",), lambda scale, _: alarms.throughput_ratio(scale)),
     Benchmark(("poll_10000_servers_s",), lambda scale, _: clouds.poll_servers(scale)),
+    Benchmark(
+        ("flink_samples_per_s_p1", "flink_checkpoint_p50_ms"),
+        lambda scale, _: flink.samples_per_s(scale, 1),
+        only_named=True,
+    ),
+    Benchmark(
+        ("flink_samples_per_s_p2",), lambda scale, _: flink.samples_per_s(scale, 2), only_named=True
+    ),
+    Benchmark(
+        ("flink_samples_per_s_p4",), lambda scale, _: flink.samples_per_s(scale, 4), only_named=True
+    ),
+    Benchmark(
+        ("flink_breach_to_webhook_p50_ms", "flink_breach_to_webhook_p99_ms"),
+        lambda scale, _: flink.breach_to_webhook(scale),
+        only_named=True,
+    ),
+    Benchmark(
+        ("flink_start_p50_s", "flink_start_max_s"),
+        lambda scale, _: flink.start_times(scale),
+        only_named=True,
+    ),
 )
 NAMES = [name for benchmark in BENCHMARKS for name in benchmark.figures]
 
@@ -70,7 +92,8 @@ def main(argv: list[str] | None = None) -> None:
         scale = dataclasses.replace(scale, seconds=round(parsed.minutes * 60))
     with Month(scale) as month:
         for benchmark in BENCHMARKS:
-            if not parsed.names or set(parsed.names) & set(benchmark.figures):
+            named = set(parsed.names) & set(benchmark.figures)
+            if named or not (parsed.names or benchmark.only_named):
                 for figure in benchmark.run(scale, month):
                     print(figure.line(), flush=True)
                     keep(figure, parsed.results)

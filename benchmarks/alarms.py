@@ -53,10 +53,10 @@ def breach_to_webhook(scale: Scale) -> Iterator[Figure]:
         receiving() as receiver,
     ):
         folder = Path(name) / "service"
-        alarms = _defined(folder, scale, receiver.port)
+        alarms = defined(folder, scale, receiver.port)
         allowed = {"alarms": {"actions": {"allow": ["127.0.0.1/32", "::1/128"]}}}
         with serving(folder, feed(server), allowed):
-            taken = _breaches(server, receiver, scale)
+            taken = breaches(server, receiver, scale)
     told = (
         f"{len(taken)} breaches, {_PAUSE} s apart, each of another of {alarms:,} alarms on"
         f" {scale.instances:,} instances, among {scale.rate:,} samples/s from another process; from"
@@ -101,14 +101,14 @@ def _consumed(scale: Scale, with_alarms: bool) -> float:
     ):
         folder = Path(name) / "service"
         if with_alarms:
-            _defined(folder, scale, 9)
+            defined(folder, scale, 9)
         fill(server, rounds(polls, _rounds(scale), _INTERVAL, utc_now()))
         with serving(folder, feed(server)) as service:
             seen = list(service.counts("samples", _samples(scale), _PATIENCE))
     return plateau([(seen[0][0], 0), *seen])[0]
 
 
-def _breaches(server: RabbitServer, receiver: Receiver, scale: Scale) -> list[float]:
+def breaches(server: RabbitServer, receiver: Receiver, scale: Scale) -> list[float]:
     """Return how long (ms) each breach took to arrive."""
     arrived: dict[str, float] = {}
     receiver.answers = lambda call: arrived.setdefault(call.path, time.monotonic()) and 200
@@ -143,7 +143,7 @@ def _some(watched: list[tuple[Any, Any]], count: int) -> list[tuple[Any, Any]]:
     return watched[:: max(len(watched) // count, 1)][:count]
 
 
-def _defined(folder: Path, scale: Scale, port: int) -> int:
+def defined(folder: Path, scale: Scale, port: int) -> int:
     """Write the alarms into the service's database, in a process of its own; return how many."""
     folder.mkdir(parents=True, exist_ok=True)
     sizes = [str(size) for size in (scale.instances, scale.meters, port)]

@@ -58,6 +58,13 @@ def fill(server: RabbitServer, bodies: Iterable[bytes]) -> tuple[int, int]:
     return count, size // max(count, 1)
 
 
+def consumers(server: RabbitServer) -> int:
+    """Return how many read the queue."""
+    with connect(server.url) as connection:
+        declared = connection.channel().queue_declare(QUEUE, passive=True)
+        return int(declared.consumer_count)
+
+
 def feed(server: RabbitServer) -> list[dict[str, Any]]:
     """Return the service's feeds: this broker."""
     return [{"type": "rabbitmq", "urls": [server.url]}]

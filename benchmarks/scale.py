@@ -18,6 +18,7 @@ class Scale:
     seconds: int = 240  # of steady load
     breaches: int = 500  # of alarms
     servers: int = 10_000  # of a stubbed cloud
+    submissions: int = 20  # to a Flink, in a row
     series: tuple[int, ...] = (10_000, 100_000, 1_000_000)  # live ones, in steps
 
 
@@ -33,5 +34,6 @@ TINY = Scale(
     seconds=3,
     breaches=5,
     servers=40,
+    submissions=2,
     series=(400, 800),
 )

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,7 @@ class Service:
 
     def counts(self, table: str, total: int, seconds: float) -> Iterator[tuple[float, int]]:
         """Yield (time in s, rows that can be queried) until there are `total`, twice a second."""
-        deadline = time.monotonic() + seconds
-        rows = 0
-        while rows < total:
-            self._check(f"{rows:,} of {total:,} rows after {seconds} s", deadline)
-            rows = self.count(table)
-            yield time.monotonic(), rows
-            time.sleep(0.5 if total > 10_000 else 0.02)
+        return rising(lambda: self.count(table), total, seconds, self._check)
 
     def memory(self) -> dict[str, float]:
         """Return VmRSS and VmHWM in MiB."""
@@ -76,8 +70,7 @@ class Service:
 
     def cpu(self) -> float:
         """Return the seconds of processor time it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_seconds(self.pid)
 
     def stop(self) -> None:
         """Let it write and acknowledge, and end."""
@@ -97,6 +90,25 @@ class Service:
             tail = self._log.read_text(errors="replace")[-2000:]
             self.stop()
             raise RuntimeError(f"{trouble}; the service said: {tail}")
+
+
+def rising(
+    count: Callable[[], int], total: int, seconds: float, check: Callable[[str, float], None]
+) -> Iterator[tuple[float, int]]:
+    """Yield (time in s, count) until it is `total`, twice a second; `check` is told of the deadline."""
+    deadline = time.monotonic() + seconds
+    rows = 0
+    while rows < total:
+        check(f"{rows:,} of {total:,} rows after {seconds} s", deadline)
+        rows = count()
+        yield time.monotonic(), rows
+        time.sleep(0.5 if total > 10_000 else 0.02)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

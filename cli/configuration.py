@@ -38,6 +38,28 @@ class PrintDefaults(Action):
         return 0
 
 
+class PrintTables(Action):
+    """Print the statements that make the tables on a cluster of ClickHouse servers.
+
+    On one server the tables make themselves.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        add_config(parser)
+        parser.add_argument(
+            "--cluster", metavar="NAME", required=True, help="as the servers' remote_servers has it"
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        from jobs.tables import tables_on
+
+        config = loaded(parsed_args)
+        self.app.stdout.write(tables_on(parsed_args.cluster, config.database.name))
+        return 0
+
+
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add --config."""
     parser.add_argument(

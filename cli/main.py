@@ -60,6 +60,7 @@ COMMANDS: Final = {
     "status": "cli.status:Status",
     "config check": "cli.configuration:CheckConfig",
     "config defaults": "cli.configuration:PrintDefaults",
+    "config tables": "cli.configuration:PrintTables",
 }
 _LEVELS: Final = {0: logging.ERROR, 1: logging.WARNING, 2: logging.INFO}  # by -q, nothing, -v
 

@@ -19,15 +19,17 @@ _RETAINED = {  # table: the column of its age, the setting
     "deliveries": ("created_at", "deliveries"),
     "delivery_attempts": ("at", "deliveries"),
 }
+VERSIONS = (
+    "CREATE TABLE IF NOT EXISTS {database}.schema_version"
+    " (version UInt32, applied_at DateTime('UTC') DEFAULT now())"
+    " ENGINE = ReplacingMergeTree ORDER BY version"
+)
 
 
 def migrate(store: Store) -> int:
     """Bring the store's schema up to date and return its version. Raises StoreError."""
     store.command(f"CREATE DATABASE IF NOT EXISTS {store.name}")
-    store.command(
-        f"CREATE TABLE IF NOT EXISTS {store.name}.schema_version (version UInt32, applied_at DateTime('UTC') DEFAULT now())"
-        " ENGINE = ReplacingMergeTree ORDER BY version"
-    )
+    store.command(VERSIONS.replace("{database}", store.name))
     there = int(store.command(f"SELECT max(version) FROM {store.name}.schema_version"))
     ours = migrations()
     newest = max(ours)

@@ -20,6 +20,8 @@ PROMISED = {
     *("month_by_project_p50_ms", "month_by_project_p99_ms"),
     "poll_10000_servers_s",
     *("breach_to_webhook_p50_ms", "breach_to_webhook_p99_ms", "alarms_throughput_ratio"),
+    *("flink_samples_per_s_p1", "flink_samples_per_s_p2", "flink_samples_per_s_p4"),
+    *("flink_checkpoint_p50_ms", "flink_breach_to_webhook_p50_ms"),
     *("usage_samples_per_s", "state_bytes_per_series", "million_series_rss_mb"),
 }
 

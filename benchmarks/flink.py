@@ -1,0 +1,94 @@
+"""The job on a Flink of its own, everything on the same cores.
+
+flink_samples_per_s_p1, _p2, _p4 and flink_breach_to_webhook_p50_ms, _p99_ms as in one process;
+flink_checkpoint_p50_ms; flink_start_p50_s and flink_start_max_s over 20 submissions in a row.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import Any, Final
+
+from benchmarks.alarms import breaches, defined
+from benchmarks.broker import broker, consumers, feed, filled_queue
+from benchmarks.cluster import folder_of_its_own, running_on_flink, starts
+from benchmarks.figures import Figure, machine, percentile, plateau
+from benchmarks.polling import BATCH, Polls, rounds, utc_now
+from benchmarks.scale import Scale
+from tests.servers.receiver import receiving
+
+_INTERVAL: Final = 10.0  # s between polls
+_PATIENCE: Final = 300.0  # s
+_RATE: Final = 2000  # samples/s while breaches come
+
+
+def samples_per_s(scale: Scale, parallelism: int) -> Iterator[Figure]:
+    """Measure samples from polling messages in RabbitMQ, and the checkpoints that were taken meanwhile."""
+    polls = Polls(scale.instances, scale.meters)
+    total = polls.samples * scale.rounds
+    bodies = rounds(polls, scale.rounds, _INTERVAL, utc_now())
+    with (
+        folder_of_its_own() as folder,
+        filled_queue(folder, bodies) as filled,
+        running_on_flink(folder, filled.feeds, parallelism) as job,
+    ):
+        seen = list(job.counts("samples", total, _PATIENCE))
+        used, checkpoints = job.used(), job.checkpoints()
+    middle, _ = plateau([(seen[0][0], 0), *seen])
+    parts = ", ".join(f"{name} {spent / total * 1e6:.1f}" for name, spent in used.items())
+    told = (
+        f"{total:,} samples in messages of {BATCH}, {scale.instances:,} instances x {scale.meters}"
+        f" meters, 12 metadata keys, {filled.where} filled before; --parallelism {parallelism}, of"
+        f" which one slot does all; middle 80 % of samples queryable; seconds of processor a million,"
+        f" their starts included: {parts}; {machine()}"
+    )
+    yield Figure(f"flink_samples_per_s_p{parallelism}", round(middle), "samples/s", told)
+    if parallelism == 1:
+        yield _checkpoint(checkpoints)
+
+
+def _checkpoint(told: dict[str, Any]) -> Figure:
+    times, sizes = (told["summary"][name] for name in ("end_to_end_duration", "state_size"))
+    conditions = (
+        f"end to end, {told['counts']['completed']} checkpoints at most 2 s apart while the job is behind"
+        f" a full queue; longest {times['max']:,} ms; {sizes['min']:,} to {sizes['max']:,} bytes;"
+        f" {machine()}"
+    )
+    return Figure("flink_checkpoint_p50_ms", float(times["p50"]), "ms", conditions)
+
+
+def breach_to_webhook(scale: Scale) -> Iterator[Figure]:
+    """Measure from the publishing of a breaching sample to the arrival of its alarm's webhook."""
+    scale = dataclasses.replace(scale, rate=min(scale.rate, _RATE))
+    allowed = {"alarms": {"actions": {"allow": ["127.0.0.1/32", "::1/128"]}}}
+    with (
+        folder_of_its_own() as folder,
+        broker(folder / "rabbitmq") as server,
+        receiving() as receiver,
+    ):
+        alarms = defined(folder, scale, receiver.port)
+        with running_on_flink(folder, feed(server), more=allowed):
+            taken = breaches(server, receiver, scale)
+    told = (
+        f"{len(taken)} breaches, each of another of {alarms:,} alarms on {scale.instances:,}"
+        f" instances, among {scale.rate:,} samples/s; from before the sample is published to"
+        f" RabbitMQ to the POST's arrival; least {min(taken):.0f} ms; {machine()}"
+    )
+    for percent in (50, 99):
+        value = round(percentile(taken, percent), 1)
+        yield Figure(f"flink_breach_to_webhook_p{percent}_ms", value, "ms", told)
+
+
+def start_times(scale: Scale) -> Iterator[Figure]:
+    """Measure from a submission to the job's reading its queue, again and again."""
+    with folder_of_its_own() as folder, broker(folder / "rabbitmq") as server:
+        began = starts(folder, feed(server), lambda: bool(consumers(server)))
+        with contextlib.closing(began):
+            taken = list(itertools.islice(began, scale.submissions))
+    told = (
+        f"from `streamgauge submit` to a consumer of the queue, {len(taken)} submissions in a row to one"
+        f" cluster, each ended before the next: {', '.join(f'{one:.1f}' for one in taken)} s; {machine()}"
+    )
+    yield Figure("flink_start_p50_s", round(percentile(taken, 50), 1), "s", told)
+    yield Figure("flink_start_max_s", round(max(taken), 1), "s", told)
