@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from benchmarks.polling import BATCH, Polls, utc_now
+from benchmarks.polling import BATCH, Polls
 from tests.servers.rabbitmq import publish
 
 
@@ -13,7 +13,7 @@ def steady(polls: Polls, rate: float, seconds: float) -> Iterator[bytes]:
     start = time.monotonic()
     sent = 0.0
     while True:
-        for body in polls.messages(utc_now()):
+        for body in polls.live():
             ahead = sent / rate - (time.monotonic() - start)
             if ahead > 0.02:
                 time.sleep(ahead)

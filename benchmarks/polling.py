@@ -17,6 +17,7 @@ _METADATA = (  # the twelve keys that are kept, flattened
     *("display_name", "name", "instance_type", "host", "instance_host", "status", "state"),
     *("image_ref", "architecture", "vcpus", "memory_mb", "disk_gb"),
 )
+_Pieces = tuple[str, str, str, str, int]
 _VOLUME, _MOMENT, _ID = "@volume@", "@moment@", "@id@"
 
 
@@ -36,13 +37,22 @@ class Polls:
         """Yield the messages of one poll of everything at a moment; each sample in a millisecond of its own."""
         self._round += 1
         for number, batch in enumerate(self._batches):
-            ids = os.urandom(16 * len(batch)).hex()
-            samples = [
-                f"{head}{number + i * 31 + self._round * step}{middle}"
-                f"{_time(moment, number + i)}{later}{_uuid(ids, i * 32)}{tail}"
-                for i, (head, middle, later, tail, step) in enumerate(batch)
-            ]
-            yield _envelope(",".join(samples), moment).encode()
+            yield self._message(number, batch, moment, number)
+
+    def live(self) -> Iterator[bytes]:
+        """Yield the messages of one poll of everything, each with the time at which it is made."""
+        self._round += 1
+        for number, batch in enumerate(self._batches):
+            yield self._message(number, batch, utc_now(), -len(batch))
+
+    def _message(self, number: int, batch: list[_Pieces], moment: datetime, offset: int) -> bytes:
+        ids = os.urandom(16 * len(batch)).hex()
+        samples = [
+            f"{head}{number + i * 31 + self._round * step}{middle}"
+            f"{_time(moment, offset + i)}{later}{_uuid(ids, i * 32)}{tail}"
+            for i, (head, middle, later, tail, step) in enumerate(batch)
+        ]
+        return _envelope(",".join(samples), moment).encode()
 
 
 def single(meter: Meter, each: Instance, volume: float, moment: datetime) -> bytes:
@@ -68,7 +78,7 @@ def _chunks(fleet: tuple[Instance, ...]) -> list[tuple[Instance, ...]]:
     return [fleet[i : i + BATCH] for i in range(0, len(fleet), BATCH)]
 
 
-def _pieces(meter: Meter, each: Instance) -> tuple[str, str, str, str, int]:
+def _pieces(meter: Meter, each: Instance) -> _Pieces:
     """Return a sample's text around its volume, time and id, as text in JSON, and its growth."""
     text = json.dumps(json.dumps(_sample(meter, each)))[1:-1]
     head, rest = text.split(f'\\"{_VOLUME}\\"')

@@ -3,6 +3,7 @@
 State: the distinct texts of the live series.
 """
 
+import functools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -89,7 +90,8 @@ class Labels:
 
     def __init__(self, rules: UsageRules) -> None:
         self._rules = rules
-        self._told = _Told(rules)
+        # Most resources come again and again with the same metadata: some ten MB of it are kept.
+        self._told_by_text = functools.lru_cache(maxsize=16_384)(_Told(rules).by)
         self.kinds: Numbered[Kind] = Numbered()
         self.owners: Numbered[Owner] = Numbered()
         self.resources: Numbered[str] = Numbered()
@@ -136,7 +138,7 @@ class Labels:
         self, metadata: "_Column", meters: "_Column"
     ) -> tuple["_Column", npt.NDArray[np.bool_]]:
         """Return each sample's segment, and whether it ends its resource."""
-        told = [self._told.by(text) for text in metadata.texts]
+        told = [self._told_by_text(text) for text in metadata.texts]
         segments, event_types = (metadata.named([one[nth] for one in told]) for nth in (0, 1))
         ends = [
             [self._rules.ends_resource(meter, event_type) for event_type in event_types.texts]
