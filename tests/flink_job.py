@@ -117,6 +117,18 @@ class Job:
         except FlinkError:
             return False
 
+    def restarted(self) -> int:
+        """Return when (ms) Flink began to start it again, the last time."""
+        return int(self.flink().job(self.id)["timestamps"]["RESTARTING"])
+
+    def until_acknowledged(self) -> None:
+        """Wait until what is stored is acknowledged: two checkpoints later it was, by the first."""
+        wanted = self._checkpoints() + 2
+        wait_until(lambda: self._checkpoints() >= wanted, "checkpoints", SECONDS)
+
+    def _checkpoints(self) -> int:
+        return int(self.flink().checkpoints(self.id)["counts"]["completed"])
+
     def _reads(self) -> bool:
         """Return whether its queue has a consumer: it is bound to every exchange by then."""
         with connect(self.source.url) as connection:
@@ -172,6 +184,7 @@ def assert_the_same(service: Service, job: Job, bodies: list[bytes], now: int) -
             lambda asked=question: service.query(asked),
         )
         assert service.query(question)
+    job.until_acknowledged()
     job.command("job", "stop", job.id)
     assert job.waiting() == 0  # all is acknowledged
 
@@ -205,16 +218,26 @@ def _stored(engine: EngineServer) -> int:
     return int(engine.query("SELECT count() FROM metering.samples")[0][0])
 
 
+def until_restarted(job: Job, before: int) -> None:
+    """Wait until Flink has noticed and all of the job runs again: what is left of it writes until then."""
+    wait_until(lambda: job.restarted() > before and job.runs(), "the job to run again", SECONDS)
+
+
 def worker_killed(job: Job, meanwhile: Sequence[Message]) -> None:
+    before, workers = job.restarted(), job.cluster.workers()
+    assert workers
     job.source.publish(meanwhile)
-    for pid in job.cluster.workers():
+    for pid in workers:
         os.kill(pid, signal.SIGKILL)
+    until_restarted(job, before)
 
 
 def task_manager_killed(job: Job, meanwhile: Sequence[Message]) -> None:
+    before = job.restarted()
     job.source.publish(meanwhile)
     job.cluster.kill("taskmanager")
     job.cluster.start_one("taskmanager")
+    until_restarted(job, before)
 
 
 def job_manager_killed(job: Job, meanwhile: Sequence[Message]) -> None:
@@ -234,6 +257,7 @@ def step_fails(job: Job, meanwhile: Sequence[Message]) -> None:
     # Their memory is ahead of the store: they must not go on.
     wait_until(lambda: not workers & set(job.cluster.workers()), "new workers", SECONDS)
     job.engine.query("RENAME TABLE metering.elsewhere TO metering.samples")
+    wait_until(job.runs, "the job to run again", SECONDS)
 
 
 def database_away(job: Job, meanwhile: Sequence[Message]) -> None:

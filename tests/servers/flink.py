@@ -68,9 +68,9 @@ def find_jars() -> Path | None:
 def missing() -> str | None:
     """Return what a cluster lacks here, and the command that gets it; None where nothing."""
     if shutil.which("java") is None:
-        return "Java is not installed; `make flink` installs it"
+        return "Java is not installed; `scripts/flink` installs it"
     if find_jars() is None or not job_server().exists():
-        return "Flink is not installed; `make flink` installs it"
+        return "Flink is not installed; `scripts/flink` installs it"
     return None
 
 
