@@ -128,7 +128,7 @@ class Job(_Section):
         8 * 1024**2, ge=1024, description="bytes of payloads an element holds before it is sent on"
     )
     linger: float = Field(
-        0.05, ge=0, le=1, description="seconds to wait for more payloads once there is one"
+        0.05, ge=0, le=1, description="seconds that a payload waits at the most for more to come"
     )
     queue_bytes: int = Field(
         32 * 1024**2, ge=1024, description="bytes of payloads waiting; feeds stop reading beyond"

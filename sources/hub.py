@@ -58,12 +58,13 @@ class Hub:
     def take(self, payloads: int, size: int, wait: float, linger: float) -> list[Payloads]:
         """Return what waits, at most about so many payloads and bytes; [] after `wait` s of none.
 
-        Once there is something, waits `linger` s at the most for more.
+        More is waited for until the first is `linger` s old, which it is while the job is busy.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._stopping.is_set(), wait)
-            if self._waiting and linger and not self._stopping.is_set():
-                self._changed.wait_for(lambda: self._enough(payloads, size), linger)
+            if self._waiting and not self._stopping.is_set():
+                age = max(time.time() - self._waiting[0].received / 1000, 0.0)
+                self._changed.wait_for(lambda: self._enough(payloads, size), max(linger - age, 0))
             taken: list[Payloads] = []
             count = held = 0
             while self._waiting and (not taken or (count < payloads and held < size)):

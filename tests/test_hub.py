@@ -2,6 +2,7 @@
 
 import threading
 import time
+import types
 from collections import deque
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from metering.elements import Payloads
 from sources.feed import Feed, FeedError, FeedSettings
 from sources.hub import Hub
+from tests.servers.rabbitmq import wait_until
 
 
 class ListFeed(Feed):
@@ -114,6 +116,22 @@ def test_an_element_is_bounded_by_payloads_and_bytes() -> None:
     hub.open()
     hub.take(9, 90, 5, 5)
     assert hub.drained is False
+    hub.close()
+
+
+def test_what_came_while_the_job_was_busy_is_taken_without_waiting_for_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = Hub([ListFeed("a", [b"1"])], 1000)
+    hub.open()
+    wait_until(lambda: hub.status()["queue_bytes"], "the payload to be polled")
+    later = types.SimpleNamespace(time=lambda: time.time() + 7200, monotonic=time.monotonic)
+    monkeypatch.setattr("sources.hub.time", later)
+    taken: list[Payloads] = []
+    take = threading.Thread(target=lambda: taken.extend(hub.take(100, 1000, 60, 3600)), daemon=True)
+    take.start()
+    take.join(60)
+    assert [part.bodies for part in taken] == [[b"1"]]
     hub.close()
 
 
