@@ -78,7 +78,8 @@ def month_by_project(scale: Scale, month: Month) -> Iterator[Figure]:
     taken = _timed(month.service(), scale, lambda _: path, complete)
     told = (
         f"GET /v2/meters/{meter}/statistics by project_id over {scale.hours} hours of"
-        f" {scale.instances:,} instances, {count:,} samples; {month.told()}"
+        f" {scale.instances:,} instances, {count:,} samples, the same each time, so what windows there"
+        f" are is asked once a second; {month.told()}"
     )
     yield from _figures("month_by_project", taken, told)
 

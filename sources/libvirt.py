@@ -130,6 +130,10 @@ class LibvirtFeed(Feed):
         """Return what has been polled, and the last error."""
         return {"connected": self._error is None, "last_error": self._error, **self._counts}
 
+    def _connected(self) -> Any:
+        """Return a connection to the hypervisor. Raises libvirtError."""
+        return self._library.openReadOnly(self.settings.uri)
+
     def _failed(self, reason: str) -> None:
         settings = self.settings
         self._error = f"{settings.uri}: {reason}"
@@ -141,7 +145,7 @@ class LibvirtFeed(Feed):
     def _messages(self, wanted: frozenset[str]) -> Iterator[bytes]:
         """Yield a poll's messages. Raises libvirtError where the hypervisor is away."""
         if self._connection is None:
-            self._connection = self._library.openReadOnly(self.settings.uri)
+            self._connection = self._connected()
             self._host = self.settings.host or self._connection.getHostname()
         poll = Poll.of(time.time(), wanted)
         samples: list[dict[str, Any]] = []

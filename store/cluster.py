@@ -17,6 +17,7 @@ CUT: Final = {  # table: what its rows are cut by
     **dict.fromkeys(("samples", "latest", "usage", "usage_versions"), "xxHash64(resource_id)"),
     "events": "xxHash64(message_id)",
 }
+_ANEW: Final = frozenset({7})  # migrations that only lay rows out anew: here are none yet
 _MADE: Final = re.compile(r"(CREATE TABLE IF NOT EXISTS|ALTER TABLE) \{database\}\.(\w+)")
 _ENGINE: Final = re.compile(r"\bENGINE = (\w*MergeTree)(?:\(([^)]*)\))?")
 
@@ -25,7 +26,8 @@ def cluster_statements(cluster: str, database: str) -> list[str]:
     """Return what makes a database's tables and views on every server of a cluster, in order."""
     ours = migrations()
     statements = [f"CREATE DATABASE IF NOT EXISTS {{database}} ON CLUSTER {cluster}"]
-    for made in (VERSIONS, *(one for number in sorted(ours) for one in ours[number])):
+    wanted = sorted(ours.keys() - _ANEW)
+    for made in (VERSIONS, *(one for number in wanted for one in ours[number])):
         statements += _on_cluster(made, cluster)
     versions = ", ".join(f"({number})" for number in sorted(ours))
     statements.append(f"INSERT INTO {{database}}.schema_version (version) VALUES {versions}")

@@ -1,5 +1,6 @@
 """The libvirt feed against libvirt's own test driver, and Nova's metadata in a domain."""
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -177,6 +178,59 @@ def test_what_is_polled_passes_the_decoder(driver: str) -> None:
     now = int(time.time() * 1000)
     decoded = Decoder(Decode()).decode("libvirt", payloads.bodies, now)
     assert (decoded.samples.num_rows, decoded.invalid.num_rows) == (29, 0)
+
+
+@dataclasses.dataclass
+class Torn:
+    """A domain of libvirt's that describes itself as none."""
+
+    domain: Any
+
+    def XMLDesc(self) -> str:
+        return "<domain/>"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.domain, name)
+
+
+@dataclasses.dataclass
+class Host:
+    """libvirt, with a domain that cannot be read beside its own."""
+
+    uri: str
+
+    def __post_init__(self) -> None:
+        self._connection = libvirt.openReadOnly(self.uri)
+
+    def listAllDomains(self) -> list[Any]:
+        (domain,) = self._connection.listAllDomains()
+        return [Torn(domain), domain]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+class WithTornDomain(LibvirtFeed):
+    """The feed, on such a host."""
+
+    def _connected(self) -> Any:
+        return Host(self.settings.uri)
+
+
+def test_a_domain_that_cannot_be_read_ends_in_invalid_and_the_others_are_metered(
+    driver: str,
+) -> None:
+    feed = WithTornDomain(LibvirtSettings(uri=driver))
+    feed.open()
+    payloads = feed.poll(0)
+    feed.close()
+    assert payloads is not None
+    now = int(time.time() * 1000)
+    decoded = Decoder(Decode()).decode("libvirt", payloads.bodies, now)
+    assert decoded.samples.num_rows == 29
+    (refused,) = decoded.invalid.to_pylist()
+    assert refused["reason"] == "bad_envelope"
+    assert "a domain without name or uuid" in str(refused["payload"])
 
 
 def test_meters_have_the_intervals_of_polling_yaml_and_missed_polls_are_counted(

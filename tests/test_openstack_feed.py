@@ -25,6 +25,7 @@ from tests.servers.cloud import Answer, Request, StubCloud, server
 from tests.servers.rabbitmq import wait_until
 
 KINDS_POLLED = len(KINDS)
+IMAGE_LISTS = 2  # calls: of the images that are not hidden, and of those that are
 
 
 @pytest.fixture
@@ -71,7 +72,11 @@ def fill(cloud: StubCloud) -> None:
         "backups": [{"id": "b", "size": 3, "os-backup-project-attr:project_id": "p"}],
         "pools": [{"name": "h@lvm#lvm", "capabilities": capabilities}],
         "services": [{"binary": "cinder-volume", "host": "h", "state": "up", "zone": "nova"}],
-        "images": [{"id": "i", "size": 1000, "owner": "p"}, {"id": "queued", "size": None}],
+        "images": [
+            {"id": "i", "size": 1000, "owner": "p"},
+            {"id": "queued", "size": None},
+            {"id": "hidden", "size": 500, "owner": "p", "os_hidden": True},
+        ],
         "floatingips": [{"id": "f", "status": "ACTIVE", "tenant_id": "p"}],
         "vpnservices": [{"id": "v", "status": "PENDING_CREATE", "project_id": "p"}],
         "ipsec_site_connections": [{"id": "c", "psk": "secret", **own}],
@@ -103,6 +108,7 @@ EVERYTHING = {
     ("dns.zone.status", "z"): 1,
     ("dns.zone.ttl", "z"): 60,
     ("image.size", "i"): 1000,
+    ("image.size", "hidden"): 500,
     ("ip.floating", "f"): 1,
     ("loadbalancer.operating", "l"): 1,
     ("loadbalancer.provisioning", "l"): 3,
@@ -201,7 +207,8 @@ def test_a_page_that_links_to_itself_is_the_last(cloud: StubCloud, tmp_path: Pat
     cloud.other["/image/v2/images"] = {"images": [{"id": "i", "size": 1}], "next": href}
     with polling(cloud, tmp_path, polling=only(tmp_path, "image.size")) as polled:
         polled.until_polls(1)
-    assert len(cloud.asked("/images")) == 1
+    # The second list's link leads to the first, whose link is the one that leads nowhere.
+    assert len(cloud.asked("/images")) == IMAGE_LISTS + 1
 
 
 def test_several_clouds_and_all_their_regions_are_polled(tmp_path: Path) -> None:
@@ -294,7 +301,7 @@ def test_meters_have_intervals_of_their_own(cloud: StubCloud, tmp_path: Path) ->
     with polling(cloud, tmp_path, polling=file) as polled:
         polled.until(lambda: len(cloud.asked("/volumes/detail")) >= 3, "three polls of volumes")
         polled.until(lambda: "image.size" in polled.meters(), "a poll of images")
-    assert len(cloud.asked("/images")) == 1
+    assert len(cloud.asked("/images")) == IMAGE_LISTS
     assert polled.meters() == {meter for meter in METERS if ".objects" not in meter}
 
 
@@ -369,7 +376,7 @@ def test_a_cloud_that_is_away_is_told_and_polled_when_it_comes(tmp_path: Path) -
         polled.until_polls(1)
         assert (polled.status["connected"], polled.status["last_error"]) == (True, None)
     again.close()
-    assert polled.volumes() == {("image.size", "i"): 1000}
+    assert polled.volumes() == {("image.size", "i"): 1000, ("image.size", "hidden"): 500}
 
 
 def test_a_wrong_password_is_told_and_not_tried_in_haste(cloud: StubCloud, tmp_path: Path) -> None:
@@ -401,7 +408,7 @@ def test_a_call_without_an_answer_in_time_is_tried_again(cloud: StubCloud, tmp_p
     with polling(cloud, tmp_path, polling=meters, timeout=0.5) as polled:
         polled.until_polls(1)
         assert (polled.status["retries"], polled.status["polls_failed"]) == (1, 0)
-    assert polled.volumes() == {("image.size", "i"): 1000}
+    assert polled.volumes() == {("image.size", "i"): 1000, ("image.size", "hidden"): 500}
 
 
 def test_an_identity_service_that_does_not_answer_is_told(cloud: StubCloud, tmp_path: Path) -> None:
@@ -459,7 +466,7 @@ def test_polls_that_fall_due_while_one_runs_are_skipped_and_counted(
         asked = len(cloud.asked("/images"))
         polled.until_polls(2)
         assert polled.status["polls_skipped"] >= 3
-    assert asked == 1  # none had queued
+    assert asked == IMAGE_LISTS  # none had queued
 
 
 def test_lists_whose_resources_are_asked_are_kept_for_a_while(
@@ -531,12 +538,12 @@ def test_bad_entries_and_answers_end_in_invalid_and_the_rest_is_metered(
     meters = only(tmp_path, "volume.size", "image.size", "volume.snapshot.size")
     with polling(cloud, tmp_path, polling=meters) as polled:
         polled.until_polls(3)
-        assert polled.status["unreadable"] == 5
+        assert polled.status["unreadable"] == 4 + IMAGE_LISTS
     now = int(time.time() * 1000)
     decoded = Decoder(Decode()).decode("openstack", polled.bodies, now)
     assert decoded.samples["resource_id"].to_pylist() == ["volume-1"]
     refused = collections.Counter(decoded.invalid["reason"].to_pylist())
-    assert refused == {"bad_volume": 1, "bad_envelope": 5}
+    assert refused == {"bad_volume": 1, "bad_envelope": 4 + IMAGE_LISTS}
     told = "".join(str(each) for each in decoded.invalid["payload"].to_pylist())
     for part in ("much", "text", "<html>oops</html>", "pictures", "stub/one snapshots"):
         assert part in told

@@ -65,6 +65,10 @@ def test_volumes_snapshots_and_images_of_all_projects_are_found_in_v_samples(
         image = admin.image.create_image(
             "small", data=b"x" * 4096, disk_format="raw", container_format="bare"
         )
+        hidden = admin.image.create_image(
+            "old", data=b"x" * 1024, disk_format="raw", container_format="bare"
+        )
+        admin.image.update_image(hidden, is_hidden=True)
         theirs = admin.image.post("/images", json={"name": "theirs", "owner": other.id}).json()
         own, me = admin.current_project_id, admin.current_user_id
     service.start()
@@ -77,9 +81,10 @@ def test_volumes_snapshots_and_images_of_all_projects_are_found_in_v_samples(
     assert samples(service, "volume.snapshot.size") == {
         snapshot.id: (5.0, "GiB", "gauge", own, me, "kept")
     }
-    assert samples(service, "image.size") == {image.id: (4096.0, "B", "gauge", own, "", "small")}, (
-        f"of {theirs['id']} there are no bytes yet"
-    )
+    assert samples(service, "image.size") == {
+        image.id: (4096.0, "B", "gauge", own, "", "small"),
+        hidden.id: (1024.0, "B", "gauge", own, "", "old"),
+    }, f"of {theirs['id']} there are no bytes yet"
     health = samples(service, "volume.service.health")
     assert sorted(name.partition("@")[0] for name in health) == [
         "cinder-scheduler",

@@ -11,7 +11,7 @@ from metering.config import Database, Retention
 from store.client import Store, StoreError
 from store.migrate import migrate, migrations
 from store.rows import insert_latest, insert_samples
-from tests.tables import samples
+from tests.tables import samples, usage_rows
 
 
 def test_samples_written_twice_are_there_once(store: Store) -> None:
@@ -91,3 +91,49 @@ def test_what_a_killed_process_left_of_an_insert_is_swept(tmp_path: Path) -> Non
     (tmp_path / "inserts" / "tmp1.raw").write_bytes(b"half")
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
     assert list((tmp_path / "inserts").iterdir()) == []
+
+
+def test_usage_is_kept_whole_when_it_is_laid_out_anew_and_that_is_cut_off_anywhere(
+    store: Store,
+) -> None:
+    def stored() -> list[tuple[object, ...]]:
+        found = store.query(f"SELECT * FROM {store.name}.usage FINAL ORDER BY ALL").result_rows
+        return [tuple(row) for row in found]
+
+    def parts() -> set[tuple[str, int]]:
+        found = store.query(
+            "SELECT partition, sum(rows) FROM system.parts WHERE active AND table = 'usage'"
+            " AND database = {database:String} GROUP BY partition",
+            {"database": store.name},
+        )
+        return {(str(partition), rows) for partition, rows in found.result_rows}
+
+    old = f"{store.name}.usage_of_old"
+    store.command(
+        f"CREATE TABLE {old} AS {store.name}.usage ENGINE = ReplacingMergeTree(version,"
+        " is_deleted) PARTITION BY toYYYYMM(start) ORDER BY (meter, period, project_id,"
+        " resource_id, start, user_id, segment, type, unit)"
+    )
+    store.command(f"EXCHANGE TABLES {old} AND {store.name}.usage")
+    store.command(f"DROP TABLE {old}")
+    rows = [
+        {"period": period, "start": 1_795_305_600 + n * 86_400}
+        for period in (3600, 86_400)
+        for n in range(20)
+    ]
+    store.insert("usage", usage_rows(*rows))
+    before = stored()
+    assert len(before) == 40
+    assert {partition for partition, _ in parts()} == {"202611", "202612"}
+    statements = [each.replace("{database}", store.name) for each in migrations()[7]]
+    for cut in range(1, len(statements) + 1):
+        for statement in statements[:cut]:
+            store.command(statement)
+    assert stored() == before
+    assert parts() == {
+        (f"({period},{month})", count)
+        for period in (3600, 86_400)
+        for month, count in ((202611, 9), (202612, 11))
+    }
+    left = "SELECT name FROM system.tables WHERE name LIKE 'usage_by%' AND database = {d:String}"
+    assert store.query(left, {"d": store.name}).result_rows == []

@@ -12,6 +12,7 @@ from metering.restatement import Restatement, RestateScope
 from store.client import Store
 from store.queries.run import Bounds, Query, TableQuery, run, run_table
 from webapi.alarming import Alarming
+from webapi.recent import Recent
 from webapi.register import Register
 
 EXTENSION: Final = "streamgauge"
@@ -37,6 +38,7 @@ class Services:
     restate: Restate | None = None
     alarming: Alarming = dataclasses.field(default_factory=Alarming)
     register: Register = dataclasses.field(default_factory=Register)
+    recent: Recent = dataclasses.field(default_factory=Recent)
 
 
 def services() -> Services:
@@ -49,6 +51,11 @@ def services() -> Services:
 def fetch(query: Query) -> list[dict[str, Any]]:
     """Return a query's rows, within the configured bounds. Raises QueryBoundError, StoreAwayError."""
     return run(services().store, query, _bounds())
+
+
+def fetch_recent(query: Query) -> list[dict[str, Any]]:
+    """Return a query's rows as they were within the last second. Raises as `fetch`."""
+    return services().recent.rows(query, fetch)
 
 
 def fetch_table(query: TableQuery) -> pa.Table:

@@ -25,7 +25,7 @@ from store.queries.windowed import over_windows, reach_query
 from webapi.errors import RequestError, invalid_input, unknown_argument
 from webapi.fields import QUERY, Args, check_arguments, conditions_from, integer_from
 from webapi.scope import current_scope
-from webapi.services import fetch, services
+from webapi.services import fetch, fetch_recent, services
 from webapi.simple_query import SAMPLE_FIELDS, SimpleQuery, simple_query
 
 bp: Final = Blueprint("statistics", __name__, url_prefix="/v2/meters")
@@ -89,11 +89,14 @@ def period_from(args: Args) -> int:
 
 
 def _rows(query: StatisticsQuery) -> list[dict[str, Any]]:
-    """Return the statistics, from usage windows where they answer the same sooner."""
+    """Return the statistics, from usage windows where they answer the same sooner.
+
+    What windows there are may be a second old: what was final stays so, and of the rest samples tell.
+    """
     reach = reach_query(query)
     if reach is None or min(reach.high, time.time_ns() // 1_000_000) - reach.low < _LONG:
         return fetch(query)
-    return fetch(over_windows(query, reach, fetch(reach)[0]))
+    return fetch(over_windows(query, reach, fetch_recent(reach)[0]))
 
 
 def _aggregate(func: str, param: str) -> Aggregate:

@@ -59,7 +59,8 @@ class Meter:
 class Listing:
     """A call that lists resources, page by page.
 
-    `path` may hold a query; `entries` is the dotted key of the list in its answer.
+    `path` may hold a query; `entries` is the dotted key of the list in its answer. `also` is a query
+    besides it that lists the others, where one does not list all.
     """
 
     service: str  # its type in the catalog
@@ -68,6 +69,13 @@ class Listing:
     microversion: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     limit: bool = True  # whether it takes the number of entries a page
+    also: str | None = None
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """The queries that together list all."""
+        query = self.path.partition("?")[2]
+        return (query,) if self.also is None else (query, f"{query}&{self.also}")
 
     @property
     def key(self) -> str:

@@ -78,7 +78,7 @@ def _in_account(thing: Thing, container: dict[str, Any]) -> str:
 
 IMAGES: Final = Kind(
     "images",
-    Listing("image", "/images?visibility=all", "images"),
+    Listing("image", "/images?visibility=all", "images", also="os_hidden=true"),
     (Part((Meter("image.size", "B", at("size")),)),),
     project=at("owner"),
     user=nobody,

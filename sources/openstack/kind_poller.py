@@ -80,18 +80,24 @@ class KindPoller(Poller):
                     yield thing
 
     def _entries(self) -> Iterator[Any]:
-        """Yield the entries of every page. Raises AbsentError, CallError."""
+        """Yield the entries of the whole list. Raises AbsentError, CallError."""
         listing = self._kind.listing
         service = self.region.service(listing.service)
         address = service.run(service.address)
-        parts = urlsplit(listing.path)
-        params: dict[str, str] | None = dict(parse_qsl(parts.query))
-        if params is not None and listing.limit:
-            params["limit"] = str(self._settings.page)
+        for query in listing.queries:
+            yield from self._pages(service, address, dict(parse_qsl(query)))
+
+    def _pages(self, service: Service, address: str, query: dict[str, str]) -> Iterator[Any]:
+        """Yield the entries of every page. Raises AbsentError, CallError."""
+        listing = self._kind.listing
+        path = listing.path.partition("?")[0]
+        params: dict[str, str] | None = query
+        if listing.limit:
+            query["limit"] = str(self._settings.page)
         last: dict[str, str] | None = None
         while params is not None and params != last:  # a link to itself leads nowhere
             request = Request(
-                address + parts.path,
+                address + path,
                 params=params,
                 headers=dict(listing.headers),
                 microversion=listing.microversion,

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS {database}.usage
     INDEX by_resource resource_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
-PARTITION BY toYYYYMM(start)
+PARTITION BY (period, toYYYYMM(start))
 ORDER BY (meter, period, project_id, resource_id, start, user_id, segment, type, unit);
 
 -- Every version of a usage row, for what was known at a time. Interim ones go after a week.

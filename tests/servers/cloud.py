@@ -264,6 +264,9 @@ class StubCloud:
         key, style, everybody = LISTS[path]
         every = not everybody or everybody in request.query
         entries = self.lists[key] if every or everybody.lower() in request.headers else []
+        if key == "images":  # those that are hidden are a list of their own
+            hidden = request.query.get("os_hidden") == "true"
+            entries = [entry for entry in entries if entry.get("os_hidden", False) == hidden]
         names = [str(entry.get("id")) for entry in entries if isinstance(entry, dict)]
         marker = request.query.get("marker")
         first = names.index(marker) + 1 if marker else 0
