@@ -44,6 +44,11 @@ class FlinkJob:
         """Return what Flink tells of the job's checkpoints."""
         return Flink(self.cluster.cluster.master).checkpoints(self.id)
 
+    def has_tables(self) -> bool:
+        """Return whether its worker has made the tables: it has when it is ready to read."""
+        made = "SELECT count() FROM system.tables WHERE database = 'metering' AND name = 'v_deliveries'"
+        return bool(self.engine.query(made)[0][0])
+
     def _count(self, table: str) -> int:
         return int(self.engine.query(f"SELECT count() FROM metering.{table}")[0][0])
 
@@ -63,7 +68,7 @@ def running_on_flink(
     with _servers(folder) as (cluster, engine):
         file = _configured(folder, engine, feeds, more or {})
         job = FlinkJob(cluster, engine, _submitted(cluster, file, parallelism))
-        wait_until(cluster.workers, "a worker", _START)
+        wait_until(job.has_tables, "the worker to make its tables", _START)
         yield job
 
 
