@@ -106,6 +106,19 @@ def test_rows_that_are_too_old_to_be_looked_at_are_forgotten() -> None:
     assert len(dict(held.release([9]))[9].rows) == len(told[7].rows)
 
 
+def test_few_rows_are_added_up_too_once_they_came_in_many_bundles() -> None:
+    held = Held()
+    held.guard(0, Guard(Span(0.0, 1.0), START, MINUTE, NEVER, 0, sliding=False), back=5)
+    for second in range(100):
+        now = START + second * 1000
+        assert held.hold(np.zeros(1, np.int64), partials(now, 1), Moment(now, START), 1).all()
+    ((_, kept),) = held.release([0])
+    assert [(bucket - START // MINUTE, added.count) for _, bucket, added in kept.rows] == [
+        (0, 60),
+        (1, 40),
+    ]
+
+
 def partials(now: int, alarms: int) -> pa.Table:
     """Return a sample of each alarm's own series."""
     one = of_points([(now, 1.0)]) | {"times": [], "volumes": []}

@@ -25,6 +25,7 @@ I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _LOOSE: Final = 50_000  # rows that are kept before they are added up
+_TABLES: Final = 64  # and tables: each is looked through for the rows of an alarm
 
 _PLACE: Final = ("alarm", "series", "bucket")
 _SLOT: Final = np.dtype(
@@ -163,7 +164,7 @@ class Held:
         alarms = pa.array(numbers.astype(np.int32))
         self._tables.append((self._takes, held.add_column(0, HELD.field("alarm"), alarms)))
         self._loose += len(numbers)
-        if self._loose > _LOOSE:
+        if self._loose > _LOOSE or len(self._tables) > _TABLES:
             self._sum(moment)
 
     def _sum(self, moment: Moment) -> None:
