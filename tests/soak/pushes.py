@@ -10,8 +10,9 @@ from typing import Any, Final
 import requests
 
 from metering.identity import content_id
+from metering.timestamps import iso
 
-BASE: Final = 1_795_428_000_000  # ms; 2026-11-23T10:00
+BASE: Final = int(time.time()) // 3600 * 3_600_000  # ms; a full hour
 PAUSE: Final = 0.02  # s between two pushes, and before one is sent again
 PATIENCE: Final = 120.0  # s that the last push may take
 GNOCCHI: Final = "/gnocchi/v1/batch/resources/metrics/measures?create_metrics=true"
@@ -172,10 +173,8 @@ class Pusher:
 
 def _time(number: int) -> str:
     """Return a time of its own for each push, a millisecond apart."""
-    seconds, ms = divmod(number, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    assert minutes < 60
-    return f"2026-11-23T10:{minutes:02}:{seconds:02}.{ms:03}"
+    assert number < 3_600_000
+    return iso(BASE + number)
 
 
 def found(query: Any) -> Expected:
