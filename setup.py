@@ -57,6 +57,7 @@ setup(
         "pydantic-settings>=2.6",
         "pyyaml>=6.0",
         "requests>=2.31",
+        "requests-aws4auth>=1.3",
         "rich>=13",
         "tenacity>=8.3",
         "tzdata>=2024.1",

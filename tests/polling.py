@@ -73,7 +73,8 @@ def polling(cloud: StubCloud, folder: Path, *names: str, **settings: Any) -> Ite
     file = folder / "clouds.yaml"
     file.write_text(cloud.clouds_yaml(*names))
     plain = {"jitter": 0, "interval": 3600, "backoff_min": 0.01, "backoff_max": 0.1}
-    given = {"clouds": names or ("stub",), "clouds_file": file, **plain, **settings}
+    keys = {"radosgw_access_key": cloud.access_key, "radosgw_secret_key": cloud.secret_key}
+    given = {"clouds": names or ("stub",), "clouds_file": file, **plain, **keys, **settings}
     feed = OpenStackFeed(OpenStackSettings.model_validate(given))
     feed.open()
     try:

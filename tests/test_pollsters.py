@@ -40,6 +40,12 @@ CENTRAL = {
     "network.services.firewall.policy": "firewall_policy",
     "network.services.vpn": "vpnservice",
     "network.services.vpn.connections": "ipsec_site_connection",
+    "radosgw.api.request": "request",
+    "radosgw.containers.objects": "object",
+    "radosgw.containers.objects.size": "B",
+    "radosgw.objects": "object",
+    "radosgw.objects.containers": "container",
+    "radosgw.objects.size": "B",
     "storage.containers.objects": "object",
     "storage.containers.objects.size": "B",
     "storage.objects": "object",
@@ -67,7 +73,7 @@ def volumes(kind: Kind, entry: Any, answer: Any = None) -> dict[str, Any]:
     }
 
 
-def test_every_meter_of_the_central_agent_but_those_of_ceph_is_polled() -> None:
+def test_every_meter_of_the_central_agent_is_polled() -> None:
     of_servers = SERVERS.meters | DIAGNOSTICS.meters
     found = {
         meter.name: (meter.unit, meter.type)

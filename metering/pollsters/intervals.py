@@ -13,6 +13,8 @@ from typing import Any, Final
 from metering.definitions.reading import Entry, Faults, read_yaml
 
 _KNOWN: Final = ("name", "interval", "meters")
+# Ceilometer calls the pollster otherwise than its meter; either may be named.
+_ALSO: Final = {"radosgw.api.request": "radosgw.usage"}
 # Of Ceilometer's own discovery and coordination: taken, without effect here.
 WITHOUT_EFFECT: Final = ("resources", "discovery", "group_id_coordination_expression")
 
@@ -30,9 +32,13 @@ class Source:
         """Return whether the filters let a meter pass: what is left out stays out."""
         out = [each[1:] for each in self.filters if each.startswith("!")]
         within = [each for each in self.filters if not each.startswith("!")]
-        if any(fnmatchcase(meter, pattern) for pattern in out):
+        if any(_named(meter, pattern) for pattern in out):
             return False
-        return not within or any(fnmatchcase(meter, pattern) for pattern in within)
+        return not within or any(_named(meter, pattern) for pattern in within)
+
+
+def _named(meter: str, pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in (meter, _ALSO.get(meter, meter)))
 
 
 def everything(interval: float) -> tuple[Source, ...]:
@@ -52,7 +58,7 @@ def intervals_of(sources: Iterable[Source], meters: Iterable[str]) -> dict[float
 def not_polled(sources: Iterable[Source], meters: frozenset[str]) -> list[str]:
     """Return the meters that sources name and nothing polls."""
     named = {each for source in sources for each in source.filters if each[0] not in "!*"}
-    return sorted(each for each in named if not any(fnmatchcase(meter, each) for meter in meters))
+    return sorted(each for each in named if not any(_named(meter, each) for meter in meters))
 
 
 def load_sources(path: Path) -> tuple[Source, ...]:

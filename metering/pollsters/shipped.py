@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from metering.pollsters import block_storage, compute, network, storage, zones
+from metering.pollsters import block_storage, compute, gateway, network, storage, zones
 from metering.pollsters.kinds import Kind
 
 KINDS: Final[tuple[Kind, ...]] = (
@@ -10,6 +10,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     *block_storage.KINDS,
     *network.KINDS,
     *storage.KINDS,
+    *gateway.KINDS,
     *zones.KINDS,
 )
 METERS: Final = frozenset(name for kind in KINDS for name in kind.meters)

@@ -51,7 +51,7 @@ SHARE_STATES: Final = {
     "migrating_to": 25,
     "replication_change": 26,
 }
-_PROJECTS: Final = Listing("identity", "/projects", "projects", limit=False)
+PROJECTS: Final = Listing("identity", "/projects", "projects", limit=False)
 
 
 def _header(name: str) -> Read:
@@ -107,7 +107,7 @@ SHARES: Final = Kind(
 )
 ACCOUNTS: Final = Kind(
     "accounts",
-    _PROJECTS,
+    PROJECTS,
     (
         Part(
             (
@@ -127,7 +127,7 @@ ACCOUNTS: Final = Kind(
 )
 CONTAINERS: Final = Kind(
     "containers",
-    _PROJECTS,
+    PROJECTS,
     (
         Part(
             (

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from metering.pollsters.answers import AnswerError, entries_of, next_query
+from metering.pollsters.gateway import gateway_user
 from metering.pollsters.kinds import Detail, Kind, Reading, Thing
 from metering.pollsters.readings import MISSHAPEN, Poll, samples_of, thing_of
 from metering.pollsters.share import is_ours
@@ -152,7 +153,11 @@ class KindPoller(Poller):
         self, service: Service, detail: Detail, address: str, thing: Thing
     ) -> Reading | Unreadable | CallError:
         """Ask a thing for what it says of itself, in pages where there is a marker."""
-        path = detail.path.format(id=thing.id, account=self._settings.reseller_prefix)
+        path = detail.path.format(
+            id=thing.id,
+            account=self._settings.reseller_prefix,
+            user=gateway_user(thing.id, self._settings.radosgw_implicit_tenants),
+        )
         parts = urlsplit(path)
         params = dict(parse_qsl(parts.query))
         found: list[Any] = []

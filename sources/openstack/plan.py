@@ -4,15 +4,11 @@ import logging
 import threading
 
 from metering.definitions.reading import DefinitionError
-from metering.pollsters import shipped
+from metering.pollsters import gateway, shipped
 from metering.pollsters.dynamic import DynamicPollster
 from metering.pollsters.dynamic_file import load_pollsters
-from metering.pollsters.intervals import (
-    everything,
-    intervals_of,
-    load_sources,
-    not_polled,
-)
+from metering.pollsters.intervals import everything, intervals_of, load_sources, not_polled
+from metering.pollsters.kinds import Kind
 from sources.feed import FeedError
 from sources.openstack.dynamic_poller import DynamicPoller
 from sources.openstack.kind_poller import KindPoller, Known
@@ -38,6 +34,7 @@ class Plan:
             raise FeedError(str(error)) from error
         self._sources = sources or everything(settings.interval)
         self._dynamic = dynamic
+        self._kinds = self._kinds_within_reach(settings, tally)
         known = shipped.METERS | {pollster.name for pollster in dynamic}
         self.not_polled = not_polled(self._sources, known)
         self._say_what_has_no_effect()
@@ -46,10 +43,18 @@ class Plan:
         ]
         self.pollers = [poller for region in self.regions for poller in self._pollers(region)]
 
+    def _kinds_within_reach(self, settings: OpenStackSettings, tally: Tally) -> list[Kind]:
+        """Return the shipped kinds, without those of Ceph's gateway where there are no keys to it."""
+        if settings.radosgw_keys is not None:
+            return list(shipped.KINDS)
+        if any(intervals_of(self._sources, kind.meters) for kind in gateway.KINDS):
+            tally.absent(gateway.GATEWAY, "radosgw_access_key and radosgw_secret_key are not set")
+        return [kind for kind in shipped.KINDS if kind not in gateway.KINDS]
+
     def _pollers(self, region: Region) -> list[Poller]:
         several = len(self.regions) > 1
         found: list[Poller] = []
-        for kind in shipped.KINDS:
+        for kind in self._kinds:
             known = Known()
             for interval, meters in intervals_of(self._sources, kind.meters).items():
                 found.append(KindPoller(region, kind, known, interval, meters, several))

@@ -11,15 +11,18 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, Final, TypeVar
+from urllib.parse import urljoin
 
 import keystoneauth1.exceptions
 import requests
 from keystoneauth1.adapter import Adapter
 from openstack.config.cloud_region import CloudRegion
 
+from metering.pollsters.gateway import GATEWAY
 from metering.pollsters.pace import OVERLOADED, PASSING, asked_pause, pause
 from sources.openstack.outbox import StoppedError
 from sources.openstack.settings import OpenStackSettings
+from sources.openstack.signing import signed_with
 from sources.openstack.tally import Tally
 
 _T = TypeVar("_T")
@@ -93,12 +96,15 @@ class Service:
         self._tally = tally
         self._stopping = stopping
         self._patient_until = 0.0  # monotonic, s
+        self._keys = settings.radosgw_keys if kind == GATEWAY else None
         version = _VERSIONS.get(kind)
+        listed = settings.radosgw_service_type if kind == GATEWAY else kind
         where: dict[str, Any] = {
-            "service_type": kind,
-            "interface": cloud.get_interface(kind),
-            "region_name": cloud.get_region_name(kind),
-            "endpoint_override": cloud.get_endpoint(kind),
+            "service_type": listed,
+            "service_name": settings.radosgw_service_name if kind == GATEWAY else None,
+            "interface": cloud.get_interface(listed),
+            "region_name": cloud.get_region_name(listed),
+            "endpoint_override": cloud.get_endpoint(listed),
         }
         self._as_listed = Adapter(cloud.get_session(), **where)
         if version is not None:
@@ -131,6 +137,8 @@ class Service:
         found = self._found(self._adapter)
         if self.kind == "object-store":
             return found.partition("/v1")[0] + "/v1"
+        if self.kind == GATEWAY:  # its admin API is beside those that the catalog knows
+            return urljoin(found, "/").rstrip("/")
         ending = _FIXED.get(self.kind)
         return found + ending if ending and not found.endswith(("/v2", ending)) else found
 
@@ -159,6 +167,7 @@ class Service:
             microversion=request.microversion,
             timeout=request.timeout or self._settings.timeout,
             raise_exc=False,
+            **signed_with(self._keys),
         )
         return response
 

@@ -59,9 +59,38 @@ class OpenStackSettings(FeedSettings):
     reseller_prefix: str = pydantic.Field(
         "AUTH_", description="what Object Storage puts before a project's id in account names"
     )
+    radosgw_access_key: pydantic.SecretStr | None = pydantic.Field(
+        None, description="of a user of Ceph's object gateway that may read buckets and usage"
+    )
+    radosgw_secret_key: pydantic.SecretStr | None = pydantic.Field(
+        None, description="its secret; without both keys the gateway is not polled"
+    )
+    radosgw_service_type: str = pydantic.Field(
+        "object-store", description="the gateway's type in the catalog"
+    )
+    radosgw_service_name: str | None = pydantic.Field(
+        None, description="its name there; null is the only one, or the first, of that type"
+    )
+    radosgw_implicit_tenants: bool = pydantic.Field(
+        False, description="whether each project has a tenant of its own in the gateway"
+    )
     telemetry_secret: pydantic.SecretStr | None = pydantic.Field(
         None, description="samples are signed with it; needed where decode.telemetry_secret is set"
     )
+
+    @property
+    def radosgw_keys(self) -> tuple[str, str] | None:
+        """The keys (access, secret) that calls to Ceph's object gateway are signed with."""
+        access, secret = self.radosgw_access_key, self.radosgw_secret_key
+        if access is None or secret is None:
+            return None
+        return access.get_secret_value(), secret.get_secret_value()
+
+    @pydantic.model_validator(mode="after")
+    def _both_keys(self) -> "OpenStackSettings":
+        if (self.radosgw_access_key is None) != (self.radosgw_secret_key is None):
+            raise ValueError("radosgw_access_key and radosgw_secret_key belong together")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _among_readers(self) -> "OpenStackSettings":

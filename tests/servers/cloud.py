@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlencode
 import yaml
 from flask import Flask
 
+from tests.servers.aws import is_signed
 from tests.servers.rabbitmq import free_port
 from webapi.serving import serve
 
@@ -36,6 +37,7 @@ ADDRESSES: Final = {
     "object-store": f"/v1/AUTH_{PROJECT}",
     "alarm": "",
     "rating": "",
+    "radosgw": "",
 }
 # Path of a list -> its key, how its next page is told, what asks for all projects.
 LISTS: Final = {
@@ -85,7 +87,8 @@ class Request:
     def __init__(self, environ: dict[str, Any]) -> None:
         self.method = environ["REQUEST_METHOD"]
         self.path = environ["PATH_INFO"]
-        self.query = dict(parse_qsl(environ["QUERY_STRING"]))
+        self.query_text = environ["QUERY_STRING"]
+        self.query = dict(parse_qsl(self.query_text))
         self.headers = {
             name[5:].replace("_", "-").lower(): value
             for name, value in environ.items()
@@ -97,8 +100,8 @@ class Request:
 class StubCloud:
     """A cloud on loopback in a thread of this process; close it.
 
-    `lists` holds the entries of LISTS by key, `accounts` containers by project, `other` answers by
-    path; `fault` answers a request, or returns None to let it pass.
+    `lists` holds the entries of LISTS by key, `accounts` containers by project, `gateway` what Ceph's
+    admin API answers (`bucket`, `usage`) by user, `other` answers by path; `fault` answers a request, or returns None to let it pass.
     """
 
     def __init__(
@@ -111,11 +114,14 @@ class StubCloud:
         self.regions = list(regions)
         self.lists: dict[str, list[Any]] = collections.defaultdict(list)
         self.accounts: dict[str, list[dict[str, Any]]] = {}
+        self.gateway: dict[str, dict[str, Any]] = {}
         self.other: dict[str, Any] = {}
         self.fault: Callable[[Request], Answer | None] = lambda request: None
         self.requests: list[Request] = []
         self.largest_page = 1000
         self.password = "only-in-tests"
+        self.access_key = "only-in-tests"
+        self.secret_key = "of the gateway, in tests"
         self.work = itertools.count(1)  # each diagnostics' cpu time is another
         self.given: list[tuple[str, int]] = []  # (server, cpu time) of each
         self.at_once = collections.Counter[str]()  # requests under way, and the most there were
@@ -184,6 +190,8 @@ class StubCloud:
                 raise Answer({"versions": [self._version(f"{request.path}/v2/", "v2.9")]}, 300)
             if request.path == "/stub":
                 raise Answer(self._told())
+            if request.path.startswith("/admin/"):
+                self._administer(request)
             if request.headers.get("x-auth-token") != "token":
                 raise Answer({"error": {"code": 401}}, 401)
             path = self._without_region(request.path)
@@ -197,6 +205,18 @@ class StubCloud:
             raise Answer({"error": "not found"}, 404)
         except Answer as answer:
             return answer
+
+    def _administer(self, request: Request) -> None:
+        call = (request.method, request.path, request.query_text, request.headers)
+        if not is_signed(self.access_key, self.secret_key, *call):
+            raise Answer({"Code": "SignatureDoesNotMatch"}, 403)
+        user = self.gateway.get(request.query["uid"])
+        if user is None:
+            raise Answer({"Code": "NoSuchUser"}, 404)
+        what = request.path.rpartition("/")[2]
+        if what == "bucket" and request.query.get("stats") != "true":
+            raise Answer([each["bucket"] for each in user[what]])
+        raise Answer(user[what])
 
     def _told(self) -> dict[str, Any]:
         """Return how many services' calls there were, how many at once, and when they came."""
@@ -327,6 +347,28 @@ class StubCloud:
         (_RECORDSETS, _recordsets),
         (_ACCOUNT, _account),
     )
+
+
+def bucket(name: str, **categories: tuple[int, int]) -> dict[str, Any]:
+    """Return a bucket as Ceph's admin API does: (objects, KiB) by category; none where it is new."""
+    return {
+        "bucket": name,
+        "tenant": "",
+        "owner": "shop",
+        "usage": {
+            f"rgw.{category}": {"num_objects": objects, "size_kb": size, "size": size * 1024 - 7}
+            for category, (objects, size) in categories.items()
+        },
+    }
+
+
+def calls(*operations: int) -> dict[str, Any]:
+    """Return the usage of a user that Ceph's admin API has so many operations of."""
+    summary = [
+        {"user": "shop", "categories": [], "total": {"ops": each, "successful_ops": each}}
+        for each in operations
+    ]
+    return {"entries": [], "summary": summary}
 
 
 def server(number: int, **fields: Any) -> dict[str, Any]:
