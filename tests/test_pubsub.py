@@ -18,6 +18,8 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metering.config import Decode
+from metering.decode import Decoder
 from sources.backoff import pause
 from sources.feed import FeedError, Payloads
 from sources.pubsub import PubSubFeed
@@ -345,6 +347,26 @@ def test_a_cloudevent_in_binary_mode_arrives_as_a_structured_one(lane: Lane) -> 
         "data": {"seconds": 3},
     }
     stored(feed, parts)
+
+
+def test_a_payload_that_is_refused_never_reaches_the_dead_letter_topic(
+    pstest: PubSubServer, lanes: Callable[..., Lane]
+) -> None:
+    pstest.subscribe("dead", "dead", ack_deadline_seconds=10)
+    topic = f"projects/{PROJECT}/topics/dead"
+    policy = {"dead_letter_topic": topic, "max_delivery_attempts": 5}
+    lane = lanes(pstest, dead_letter_policy=policy)
+    before = pstest.settings_of(lane.name)
+    lane.publish(b"no JSON", b"5")
+    parts = taken(feed := lane.feed(), 2)
+    decoded = Decoder(Decode()).decode("pubsub", bodies(parts), int(time.time() * 1000))
+    assert sorted(decoded.invalid["payload"].to_pylist()) == [b"5", b"no JSON"]
+    stored(feed, parts)
+    feed.close()
+    counts = pstest.counts()  # of all topics
+    assert (counts["published"], counts["deliveries"], counts["acks"]) == (2, 2, 2)
+    assert pstest.settings_of(lane.name) == before
+    assert before.dead_letter_policy.dead_letter_topic == topic
 
 
 def test_credentials_that_cannot_be_had_stop_the_feed_with_what_to_do(tmp_path: Path) -> None:

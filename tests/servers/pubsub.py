@@ -72,6 +72,12 @@ class PubSubPlace:
                 subscriber.acknowledge(request={"subscription": name, "ack_ids": ack_ids})
             return [each.message for each in received]
 
+    def settings_of(self, subscription: str) -> Any:
+        """Return a subscription as it is there."""
+        with self._subscriber() as subscriber:
+            name = f"projects/{PROJECT}/subscriptions/{subscription}"
+            return subscriber.get_subscription(request={"subscription": name}, timeout=30)
+
     def _topics(self, publisher: Any) -> list[Any]:
         return list(publisher.list_topics(request={"project": f"projects/{PROJECT}"}))
 
