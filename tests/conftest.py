@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, settings
 
 from metering.config import Database
 from store.client import Store
-from store.migrate import migrate
 from tests.servers.openstack import cloud
 from tests.servers.pubsub import pstest, pubsub
 from tests.servers.rabbitmq import certificates, rabbitmq, second_rabbitmq
 from tests.soak.sources import source
+from tests.stores import migrated
 
 __all__ = [
     "certificates",
@@ -71,13 +71,8 @@ def engine_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def store(engine_path: Path) -> Iterator[Store]:
     """A migrated store, empty, on the embedded engine."""
-    opened = Store(Database(path=engine_path, name=f"test_{next(_numbers)}"))
-    migrate(opened)
-    # What tests write has the times it had when they were written: nothing of it is too old.
-    opened.command("SYSTEM STOP TTL MERGES")
-    yield opened
-    opened.command(f"DROP DATABASE {opened.name}")
-    opened.close()
+    with migrated(Database(path=engine_path, name=f"test_{next(_numbers)}")) as opened:
+        yield opened
 
 
 def _failed_if_skipped(report: _Report, config: pytest.Config) -> _Report:

@@ -21,9 +21,9 @@ from schemathesis.specs.openapi.checks import (
 from metering.config import Config, Database
 from metering.restatement import Restatement, RestateScope, SumChange
 from store.client import Store
-from store.migrate import migrate
 from store.rows import insert_events, insert_invalid, insert_usage, sample_rows
 from tests.api import RecordingSpool, bare_client, fleet, ms
+from tests.stores import migrated
 from tests.tables import samples, usage_rows
 from tests.test_api_events import events
 from tests.test_api_invalid import refused
@@ -59,8 +59,13 @@ def _app(store: Store) -> Flask:
 @pytest.fixture(scope="module")
 def app(engine_path: Path) -> Iterator[Flask]:
     """The application over a store with some of everything."""
-    store = Store(Database(path=engine_path, name="described"))
-    migrate(store)
+    with migrated(Database(path=engine_path, name="described")) as store:
+        fill(store)
+        yield _app(store)
+
+
+def fill(store: Store) -> None:
+    """Write some of everything."""
     fleet(store)
     traits = {
         "integer_traits": {"n": 1},
@@ -73,9 +78,6 @@ def app(engine_path: Path) -> Iterator[Flask]:
     insert_invalid(store, refused({"id": "i1", "payload": b"{"}, {"id": "i2", "payload": b"\xff"}))
     insert_usage(store, usage_rows({}, {"type": "delta", "meter": "x", "project_id": ""}))
     store.insert("samples", sample_rows(samples(meter=["x"], project_id=[""]), late=1))
-    yield _app(store)
-    store.command(f"DROP DATABASE {store.name}")
-    store.close()
 
 
 def test_every_route_is_described_and_no_other() -> None:

@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 
 from metering.config import Config, Database, Sql
 from store.client import Store
-from store.migrate import migrate
 from store.rows import insert_samples
 from store.syntax import tree_of
 from store.vocabulary import vocabulary
+from tests.stores import migrated
 from tests.tables import samples
 from webapi.sql_endpoint import create_sql_app
 
@@ -159,12 +159,9 @@ QUERIES = {
 @pytest.fixture(scope="module")
 def store(engine_path: Path) -> Iterator[Store]:
     """One store for the whole table: nothing in it changes it."""
-    opened = Store(Database(path=engine_path, name="attacked"))
-    migrate(opened)
-    insert_samples(opened, samples(volume=[1.0, 3.0], resource_id=["r1", "r2"]))
-    yield opened
-    opened.command(f"DROP DATABASE {opened.name}")
-    opened.close()
+    with migrated(Database(path=engine_path, name="attacked")) as opened:
+        insert_samples(opened, samples(volume=[1.0, 3.0], resource_id=["r1", "r2"]))
+        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from metering.config import Config, Database, Sql
 from store.client import Store
-from store.migrate import migrate
 from store.rows import insert_samples
+from tests.stores import migrated
 from tests.tables import samples
 from webapi.serving import Serving, ServingError, check_loopback, serve
 from webapi.sql_blocks import packed, unpacked
@@ -35,12 +35,9 @@ def _config(store: Store, **sql: object) -> Config:
 @pytest.fixture(scope="module")
 def store(engine_path: Path) -> Iterator[Store]:
     """One store for all: nothing here changes it."""
-    opened = Store(Database(path=engine_path, name="analysed"))
-    migrate(opened)
-    insert_samples(opened, samples(volume=[1.5, 2.5], resource_id=["r1", "r2"]))
-    yield opened
-    opened.command(f"DROP DATABASE {opened.name}")
-    opened.close()
+    with migrated(Database(path=engine_path, name="analysed")) as opened:
+        insert_samples(opened, samples(volume=[1.5, 2.5], resource_id=["r1", "r2"]))
+        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from metering.config import Config, Database
 from store.client import Store
-from store.migrate import migrate
 from store.queries.predicate import AllOf, AnyOf, Compare, CompareMetadata, Predicate
 from store.queries.run import Bounds, Query, run
 from store.queries.statistics import STANDARD, Aggregate, StatisticsQuery
@@ -22,6 +21,7 @@ from store.queries.windowed import WindowedStatisticsQuery, over_windows, reach_
 from store.rows import insert_final, insert_usage, sample_rows
 from store.usage_since import keep_usage_since
 from tests.api import client
+from tests.stores import migrated
 from tests.tables import samples, usage_rows
 from tests.usage.oracle import Sample, Settings, usage
 
@@ -288,11 +288,8 @@ def test_windows_tell_also_once_samples_are_gone(days: Store) -> None:
 @pytest.fixture(scope="module")
 def law_store(engine_path: Path) -> Iterator[Store]:
     """One store for all examples of a law: each has a meter of its own."""
-    store = Store(Database(path=engine_path, name="statistics_law"))
-    migrate(store)
-    yield store
-    store.command(f"DROP DATABASE {store.name}")
-    store.close()
+    with migrated(Database(path=engine_path, name="statistics_law")) as store:
+        yield store
 
 
 HOURS = st.one_of(st.integers(0, 60), st.integers(0, 60 * 60).map(lambda minute: minute / 60))
