@@ -8,7 +8,7 @@ import pytest
 
 from metering.config import Config, Database, Sql
 from store.client import Store
-from store.migrate import migrate
+from tests.stores import migrated
 from webapi.serving import Serving, serve
 from webapi.sql_endpoint import create_sql_app
 
@@ -37,8 +37,5 @@ def store(engine: Serving, engine_path: Path) -> Iterator[Store]:
             "name": f"test_http_{next(_numbers)}",
         }
     )
-    opened = Store(database)
-    migrate(opened)
-    yield opened
-    opened.command(f"DROP DATABASE {opened.name}")
-    opened.close()
+    with migrated(database) as opened:
+        yield opened

@@ -80,7 +80,7 @@ class Pusher:
                 answer = self._session.post(
                     self._url + path, json=body, headers={"Content-Type": kind}, timeout=30
                 )
-            except (requests.ConnectionError, requests.Timeout):
+            except requests.RequestException:  # killed before, or in the middle of its answer
                 answer = None
             if answer is not None and answer.status_code != 503:
                 return answer
