@@ -14,7 +14,7 @@ from store.client import Store
 # Seconds before the newest arrival; what follows from what came since may not be written. Where it
 # can't be told by counting all of it is worked out again, so there only what came very last.
 _ARRIVED: Final = 600
-_ARRIVED_LAST: Final = 60
+_ARRIVED_LAST: Final = 300
 _SERIES: Final = ["meter", "resource_id"]
 _NEWEST: Final = (
     "SELECT meter::String AS meter, resource_id, max(newest) AS last,"
