@@ -272,9 +272,9 @@ class Crashing:
 
 
 def test_what_is_unforeseen_ends_the_pool_and_is_raised_to_who_offers(store: Store) -> None:
+    write_transitions(store, [transition(1, "a", "log://")])
     bench = Bench(store, {"log": Crashing()})
     bench.pool.start()
-    bench.change(transition(1, "a", "log://"))
     assert bench.pool.ended.wait(20)
     with pytest.raises(RuntimeError, match="unforeseen"):
         bench.pool.offer([])

@@ -1,4 +1,4 @@
-"""Real Keystone, Glance and Cinder for tests: processes on loopback over sqlite and a broker.
+"""Real Keystone, Glance and Cinder for tests: processes on loopback, their databases and a broker.
 
 Source: their releases on PyPI, in an environment of their own that `scripts/openstack` makes; Cinder
     with the fake volume driver of its own tree.
@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import os
 import signal
-import sqlite3
+import string
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +21,7 @@ import pytest
 import requests
 import yaml
 
+from tests.servers.mariadb import MariaDB, is_installed
 from tests.servers.rabbitmq import RabbitServer, free_port, wait_until
 
 FOLDER: Final = Path(
@@ -36,11 +37,7 @@ SERVE: Final = (
     " module, listen = sys.argv[1:3]; sys.argv = [module, *sys.argv[3:]];"
     " serve(import_module(module).application, listen=listen, threads=4)"
 )
-# Where two of Cinder's processes write to its sqlite at once, one answers 500: "database is locked".
-PATIENCE: Final = {
-    "block_storage_retriable_status_codes": "500",
-    "block_storage_status_code_retries": 10,
-}
+CONFIGURATION: Final = Path(__file__).parent / "openstack_etc"
 SERVICES: Final = {"image": "glance", "block-storage": "cinder"}
 
 
@@ -54,6 +51,7 @@ class OpenStack:
     def __post_init__(self) -> None:
         self.ports = {name: free_port() for name in ("keystone", "glance", "cinder")}
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._database = MariaDB(self.folder / "mariadb", "cinder")
 
     @property
     def clouds(self) -> Path:
@@ -63,10 +61,10 @@ class OpenStack:
     def connection(self) -> openstack.connection.Connection:
         """Return the administrator's connection; close it."""
         loader = openstack.config.OpenStackConfig(config_files=[str(self.clouds)])
-        return openstack.connection.Connection(config=loader.get_one("here", **PATIENCE))
+        return openstack.connection.Connection(config=loader.get_one("here"))
 
     def volume(self, size: int, name: str) -> Any:
-        """Return a volume that is there; one after another, as SQLite has one writer."""
+        """Return a volume that is there."""
         with self.connection() as admin:
             made = admin.block_storage.create_volume(size=size, name=name)
             return admin.block_storage.wait_for_status(made, "available", interval=0.2, wait=60)
@@ -74,9 +72,9 @@ class OpenStack:
     def start(self) -> None:
         """Configure, make the databases, and start; returns once all of them answer."""
         self.folder.mkdir(parents=True)
-        for name, text in self._configuration().items():
-            lines = text.splitlines()
-            (self.folder / name).write_text("\n".join(line.strip() for line in lines))
+        for file in CONFIGURATION.iterdir():
+            text = string.Template(file.read_text()).substitute(self._values())
+            (self.folder / file.name).write_text(text)
         self.clouds.write_text(yaml.safe_dump({"clouds": {"here": self._login()}}))
         for name in ("keys", "images", "locks", "volumes"):
             (self.folder / name).mkdir(mode=0o700)
@@ -91,6 +89,7 @@ class OpenStack:
     def stop(self) -> None:
         """End every process at once: nothing of it is kept."""
         end_groups(self._processes)
+        self._database.stop()
 
     def _keystone(self) -> None:
         manage = functools.partial(self._run, "keystone-manage", "--config-file", "keystone.conf")
@@ -106,10 +105,8 @@ class OpenStack:
         self._serve("glance", "glance.wsgi.api")
 
     def _cinder(self) -> None:
+        self._database.start()
         self._run("cinder-manage", "--config-file", "cinder.conf", "db", "sync")
-        # A reader must not keep a writer of its own process out.
-        with contextlib.closing(sqlite3.connect(self.folder / "cinder.sqlite")) as database:
-            database.execute("PRAGMA journal_mode = WAL")
         for name in ("cinder-scheduler", "cinder-volume"):
             self._spawn(name, str(FOLDER / "bin" / name), "--config-file", "cinder.conf")
         self._serve("cinder", "cinder.wsgi.api", "--config-file", "cinder.conf")
@@ -175,77 +172,16 @@ class OpenStack:
         self._processes.append(process)
         return process
 
-    def _configuration(self) -> dict[str, str]:
-        etc = FOLDER / "etc"
-        keystone = f"http://127.0.0.1:{self.ports['keystone']}/v3"
-        login = f"""
-            [keystone_authtoken]
-            www_authenticate_uri = {keystone}
-            auth_url = {keystone}
-            auth_type = password
-            interface = public
-            username = admin
-            password = {PASSWORD}
-            project_name = admin
-            user_domain_id = default
-            project_domain_id = default
-        """
+    def _values(self) -> dict[str, str]:
+        """Return what stands for the names in the configuration files."""
         return {
-            "keystone.conf": f"""
-                [database]
-                connection = sqlite:///{self.folder}/keystone.sqlite
-                sqlite_synchronous = false
-                [fernet_tokens]
-                key_repository = {self.folder}/keys
-                [credential]
-                key_repository = {self.folder}/keys
-            """,
-            "glance-api.conf": f"""
-                [DEFAULT]
-                enabled_backends = files:file
-                [database]
-                connection = sqlite:///{self.folder}/glance.sqlite
-                sqlite_synchronous = false
-                [glance_store]
-                default_backend = files
-                [files]
-                filesystem_store_datadir = {self.folder}/images
-                [os_glance_staging_store]
-                filesystem_store_datadir = {self.folder}/images/staging
-                [os_glance_tasks_store]
-                filesystem_store_datadir = {self.folder}/images/tasks
-                [paste_deploy]
-                flavor = keystone
-                config_file = {etc}/glance/glance-api-paste.ini
-                [oslo_concurrency]
-                lock_path = {self.folder}/locks
-            """
-            + login,
-            "cinder.conf": f"""
-                [DEFAULT]
-                api_paste_config = {etc}/cinder/api-paste.ini
-                resource_query_filters_file = {etc}/cinder/resource_filters.json
-                state_path = {self.folder}/volumes
-                transport_url = rabbit://guest:guest@127.0.0.1:{self.broker.port}//
-                control_exchange = cinder-{self.ports["cinder"]}
-                rpc_response_timeout = 60
-                enabled_backends = fake
-                default_volume_type = __DEFAULT__
-                auth_strategy = keystone
-                backend_stats_polling_interval = 5
-                periodic_interval = 5
-                report_interval = 3600
-                service_down_time = 36000
-                [fake]
-                volume_driver = cinder.tests.fake_driver.FakeLoggingVolumeDriver
-                volume_backend_name = fake
-                [database]
-                connection = sqlite:///{self.folder}/cinder.sqlite
-                sqlite_synchronous = false
-                [oslo_concurrency]
-                lock_path = {self.folder}/locks
-            """
-            + login,
+            "folder": str(self.folder),
+            "etc": str(FOLDER / "etc"),
+            "keystone": f"http://127.0.0.1:{self.ports['keystone']}/v3",
+            "password": PASSWORD,
+            "broker": str(self.broker.port),
+            "exchange": f"cinder-{self.ports['cinder']}",
+            "database": self._database.url,
         }
 
     def _login(self) -> dict[str, Any]:
@@ -265,9 +201,9 @@ class OpenStack:
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitServer) -> Iterator[OpenStack]:
     """The run's shared cloud; tests make their own volumes and images in it."""
-    if not (FOLDER / "ready").exists():
+    if not ((FOLDER / "ready").exists() and is_installed()):
         pytest.skip(
-            "Keystone, Glance and Cinder are not installed; `scripts/openstack` installs them"
+            "Keystone, Glance, Cinder or MariaDB is not installed; `make services` installs them"
         )
     cloud = OpenStack(tmp_path_factory.mktemp("openstack") / "cloud", rabbitmq)
     try:
