@@ -53,7 +53,7 @@ class _ReadFn(beam.DoFn):
         self._hub = hub
         self._acknowledge = acknowledge
         self._job = job
-        self._ticked = 0.0
+        self._ticked = 0.0  # s; monotonic
         self._ending = False
 
     @beam.DoFn.unbounded_per_element()
@@ -69,17 +69,16 @@ class _ReadFn(beam.DoFn):
             tracker.try_claim(_END)  # the rest of the restriction: the job ends
             return
         tracker.try_claim(position)
-        if hub.stopping or hub.drained:
-            self._ending = True
-            yield _beat(hub, reader)  # a last tick, for what the last payloads led to
-            tracker.defer_remainder()
-            return
+        self._ending = hub.stopping or hub.drained
+        # Alone in the first bundle is a beat: what the last process left undone is written before
+        # anything newer. Alone in the last one too: for what the last payloads led to.
         job = self._job
-        taken = hub.take(job.element_payloads, job.element_bytes, job.tick, job.linger)
-        if taken:
-            finalizer.register(lambda: self._acknowledge(taken))
-            yield taken
-        if time.monotonic() - self._ticked >= job.tick / 2:
+        if self._ticked and not self._ending:
+            taken = hub.take(job.element_payloads, job.element_bytes, job.tick, job.linger)
+            if taken:
+                finalizer.register(lambda: self._acknowledge(taken))
+                yield taken
+        if self._ending or time.monotonic() - self._ticked >= job.tick / 2:
             self._ticked = time.monotonic()
             yield _beat(hub, reader)
         tracker.defer_remainder()

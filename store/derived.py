@@ -11,8 +11,9 @@ from metering.derived.deriver import Deriver
 from metering.schema import SAMPLES, TOUCHED
 from store.client import Store
 
-# Seconds before the newest arrival; what follows from what came since may not be written. Where it
-# can't be told by counting all of it is worked out again, so there only what came very last.
+# Seconds before the newest arrival; what follows from what came since may not be written: it is at the
+# next tick, and nothing newer is stored before (ReadFeeds), but payloads may have waited for a store
+# that was away. Where it can't be told by counting, all of it is worked out again, so of fewer seconds.
 _ARRIVED: Final = 600
 _ARRIVED_LAST: Final = 300
 _SERIES: Final = ["meter", "resource_id"]
