@@ -57,6 +57,11 @@ def breach_to_webhook(scale: Scale) -> Iterator[Figure]:
         allowed = {"alarms": {"actions": {"allow": ["127.0.0.1/32", "::1/128"]}}}
         with serving(folder, feed(server), allowed):
             taken = breaches(server, receiver, scale)
+    yield from breach_figures("breach_to_webhook", taken, alarms, scale)
+
+
+def breach_figures(name: str, taken: list[float], alarms: int, scale: Scale) -> Iterator[Figure]:
+    """Yield the median and the 99th percentile of ms that breaches took, and how that was measured."""
     told = (
         f"{len(taken)} breaches, {_PAUSE} s apart, each of another of {alarms:,} alarms on"
         f" {scale.instances:,} instances, among {scale.rate:,} samples/s from another process; from"
@@ -65,7 +70,7 @@ def breach_to_webhook(scale: Scale) -> Iterator[Figure]:
     )
     for percent in (50, 99):
         value = round(percentile(taken, percent), 1)
-        yield Figure(f"breach_to_webhook_p{percent}_ms", value, "ms", told)
+        yield Figure(f"{name}_p{percent}_ms", value, "ms", told)
 
 
 def throughput_ratio(scale: Scale) -> Iterator[Figure]:

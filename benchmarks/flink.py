@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, Final
 
-from benchmarks.alarms import breaches, defined
+from benchmarks.alarms import breach_figures, breaches, defined
 from benchmarks.broker import broker, consumers, feed, filled_queue
 from benchmarks.cluster import folder_of_its_own, running_on_flink, starts
 from benchmarks.figures import Figure, machine, percentile, plateau
@@ -70,14 +70,7 @@ def breach_to_webhook(scale: Scale) -> Iterator[Figure]:
         alarms = defined(folder, scale, receiver.port)
         with running_on_flink(folder, feed(server), more=allowed):
             taken = breaches(server, receiver, scale)
-    told = (
-        f"{len(taken)} breaches, each of another of {alarms:,} alarms on {scale.instances:,}"
-        f" instances, among {scale.rate:,} samples/s; from before the sample is published to"
-        f" RabbitMQ to the POST's arrival; least {min(taken):.0f} ms; {machine()}"
-    )
-    for percent in (50, 99):
-        value = round(percentile(taken, percent), 1)
-        yield Figure(f"flink_breach_to_webhook_p{percent}_ms", value, "ms", told)
+    yield from breach_figures("flink_breach_to_webhook", taken, alarms, scale)
 
 
 def start_times(scale: Scale) -> Iterator[Figure]:

@@ -95,14 +95,14 @@ class Service:
 def rising(
     count: Callable[[], int], total: int, seconds: float, check: Callable[[str, float], None]
 ) -> Iterator[tuple[float, int]]:
-    """Yield (time in s, count) until it is `total`, twice a second; `check` is told of the deadline."""
+    """Yield (time in s, count) until it is `total`; `check` is told of the deadline."""
     deadline = time.monotonic() + seconds
     rows = 0
     while rows < total:
         check(f"{rows:,} of {total:,} rows after {seconds} s", deadline)
         rows = count()
         yield time.monotonic(), rows
-        time.sleep(0.5 if total > 10_000 else 0.02)
+        time.sleep(0.5 if total > 10_000 else 0.02)  # few are there within less than half a second
 
 
 def processor_seconds(pid: int) -> float:

@@ -23,6 +23,34 @@ def busy(aodh: Client, *more: str, **caller: str) -> str:
     return printed.strip()
 
 
+BUSY = {
+    "name": "busy",
+    "description": "Alarm when cpu_util is gt a max of 80.0 over 300 seconds",
+    "type": "threshold",
+    "enabled": False,
+    "severity": "critical",
+    "repeat_actions": True,
+    "ok_actions": ["http://x/"],
+    "alarm_actions": ["http://x/", "http://y/"],
+    "insufficient_data_actions": [],
+    "project_id": "p1",
+    "user_id": "alice",
+    "timestamp": "TIME",
+    "state": "insufficient data",
+    "state_timestamp": "TIME",
+    "state_reason": "Not evaluated yet",
+    "evaluate_timestamp": "TIME",
+    "meter_name": "cpu_util",
+    "query": "resource_id = vm0",
+    "period": 300,
+    "comparison_operator": "gt",
+    "threshold": 80.0,
+    "statistic": "max",
+    "evaluation_periods": 2,
+    "exclude_outliers": False,
+}
+
+
 def test_a_threshold_alarm_is_created_and_shown(aodh: Client) -> None:
     made = as_json(
         aodh,
@@ -42,33 +70,7 @@ def test_a_threshold_alarm_is_created_and_shown(aodh: Client) -> None:
             "timezone": "Europe/Paris",
         }
     ]
-    assert masked(made) == {
-        "alarm_id": made["alarm_id"],
-        "name": "busy",
-        "description": "Alarm when cpu_util is gt a max of 80.0 over 300 seconds",
-        "type": "threshold",
-        "enabled": False,
-        "severity": "critical",
-        "repeat_actions": True,
-        "ok_actions": ["http://x/"],
-        "alarm_actions": ["http://x/", "http://y/"],
-        "insufficient_data_actions": [],
-        "project_id": "p1",
-        "user_id": "alice",
-        "timestamp": "TIME",
-        "state": "insufficient data",
-        "state_timestamp": "TIME",
-        "state_reason": "Not evaluated yet",
-        "evaluate_timestamp": "TIME",
-        "meter_name": "cpu_util",
-        "query": "resource_id = vm0",
-        "period": 300,
-        "comparison_operator": "gt",
-        "threshold": 80.0,
-        "statistic": "max",
-        "evaluation_periods": 2,
-        "exclude_outliers": False,
-    }
+    assert masked(made) == {"alarm_id": made["alarm_id"], **BUSY}
     by_name = as_json(aodh, "alarm", "show", "--name", "busy")
     by_id = as_json(aodh, "alarm", "show", made["alarm_id"])
     by_either = as_json(aodh, "alarm", "show", "busy")

@@ -1,11 +1,8 @@
 """The whole job in process: one fused stage, everything stored before it is acknowledged, no leak."""
 
 import gc
-import threading
-import time
 import types
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -17,9 +14,8 @@ from jobs.embedded import EmbeddedJob
 from metering.config import Config, Database, Job
 from metering.config import Spool as SpoolConfig
 from store.client import Store
+from tests.servers.rabbitmq import wait_until
 from tests.test_decode import SAMPLE, batch, enveloped, message
-
-DEADLINE = 20.0  # s
 
 
 @pytest.fixture
@@ -29,13 +25,6 @@ def config(store: Store, tmp_path: Path) -> Config:
         spool=SpoolConfig(path=tmp_path / "spool"),
         job=Job(tick=0.1),
     )
-
-
-def _await(condition: Any, what: str) -> None:
-    ends = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < ends, f"waited {DEADLINE} s for: {what}"
-        threading.Event().wait(0.02)
 
 
 def test_the_graph_is_one_fused_stage(config: Config) -> None:
@@ -93,9 +82,9 @@ def test_what_is_pushed_is_stored_then_acknowledged(config: Config, store: Store
     job.start()
     conflict = {**SAMPLE, "counter_volume": 11}
     held.spool.append([enveloped(batch(SAMPLE, SAMPLE)), b"nonsense"])
-    _await(lambda: held.spool.status()["records"] == 0, "the first records to be acknowledged")
+    wait_until(lambda: held.spool.status()["records"] == 0, "the first records to be acknowledged")
     held.spool.append([enveloped(batch(conflict)), enveloped(message("x.y", {"a": 1}))])
-    _await(lambda: held.spool.status()["records"] == 0, "the second records to be acknowledged")
+    wait_until(lambda: held.spool.status()["records"] == 0, "the second records to be acknowledged")
     job.stop()
     held.close()
     assert job.failure is None
@@ -115,7 +104,7 @@ def test_a_bundle_that_fails_ends_the_job_and_acknowledges_nothing(
     job = EmbeddedJob(held)
     job.start()
     held.spool.append([b"nonsense"])
-    _await(job.ended.is_set, "the job to fail")
+    wait_until(job.ended.is_set, "the job to fail")
     job.stop()
     assert "invalid" in str(job.failure)
     assert held.spool.status()["records"] == 1
@@ -128,7 +117,7 @@ def test_the_runner_keeps_no_memory_a_bundle(config: Config) -> None:
     job.start()
     for number in range(30):
         held.spool.append([enveloped(message("x.y", {}, message_id=f"m{number}"))])
-        _await(lambda: held.spool.status()["records"] == 0, "a bundle")
+        wait_until(lambda: held.spool.status()["records"] == 0, "a bundle")
     job.stop()
     held.close()
 

@@ -1,6 +1,7 @@
 """The openstack feed against a stub of a cloud: everything polled, gently, once, by one reader."""
 
 import collections
+import copy
 import logging
 import threading
 import time
@@ -46,52 +47,53 @@ def volume(number: int, **fields: Any) -> dict[str, Any]:
     }
 
 
+OWN = {"project_id": "p", "user_id": "u"}
+CAPABILITIES = {
+    "pool_name": "lvm",
+    "total_capacity_gb": 100,
+    "free_capacity_gb": 60,
+    "provisioned_capacity_gb": 45,
+    "allocated_capacity_gb": 40,
+    "reserved_percentage": 5,
+}
+COUNTERS = {"ok": 5, "alarm": 2}
+LISTS: dict[str, list[dict[str, Any]]] = {
+    "servers": [server(1)],
+    "volumes": [volume(1)],
+    "snapshots": [
+        {
+            "id": "s",
+            "size": 2,
+            "os-extended-snapshot-attributes:project_id": "p",
+            "user_id": "u",
+        }
+    ],
+    "backups": [{"id": "b", "size": 3, "os-backup-project-attr:project_id": "p"}],
+    "pools": [{"name": "h@lvm#lvm", "capabilities": CAPABILITIES}],
+    "services": [{"binary": "cinder-volume", "host": "h", "state": "up", "zone": "nova"}],
+    "images": [
+        {"id": "i", "size": 1000, "owner": "p"},
+        {"id": "queued", "size": None},
+        {"id": "hidden", "size": 500, "owner": "p", "os_hidden": True},
+    ],
+    "floatingips": [{"id": "f", "status": "ACTIVE", "tenant_id": "p"}],
+    "vpnservices": [{"id": "v", "status": "PENDING_CREATE", "project_id": "p"}],
+    "ipsec_site_connections": [{"id": "c", "psk": "secret", **OWN}],
+    "firewall_groups": [{"id": "g", "status": "ODD", **OWN}],
+    "firewall_policies": [{"id": "fp", **OWN}],
+    "loadbalancers": [
+        {"id": "l", "operating_status": "ONLINE", "provisioning_status": "ERROR", **OWN}
+    ],
+    "shares": [{"id": "sh", "size": 7, "status": "available", "share_proto": "NFS", **OWN}],
+    "zones": [{"id": "z", "status": "ACTIVE", "ttl": 60, "serial": 9, "recordset_count": 4, **OWN}],
+    "evaluation_results": [{"alarm_id": "a", "project_id": "p", "state_counters": COUNTERS}],
+    "projects": [{"id": "full"}, {"id": "empty"}, {"id": "none"}],
+}
+
+
 def fill(cloud: StubCloud) -> None:
     """Put one of everything there is into a cloud."""
-    own = {"project_id": "p", "user_id": "u"}
-    capabilities = {
-        "pool_name": "lvm",
-        "total_capacity_gb": 100,
-        "free_capacity_gb": 60,
-        "provisioned_capacity_gb": 45,
-        "allocated_capacity_gb": 40,
-        "reserved_percentage": 5,
-    }
-    counters = {"ok": 5, "alarm": 2}
-    cloud.lists |= {
-        "servers": [server(1)],
-        "volumes": [volume(1)],
-        "snapshots": [
-            {
-                "id": "s",
-                "size": 2,
-                "os-extended-snapshot-attributes:project_id": "p",
-                "user_id": "u",
-            }
-        ],
-        "backups": [{"id": "b", "size": 3, "os-backup-project-attr:project_id": "p"}],
-        "pools": [{"name": "h@lvm#lvm", "capabilities": capabilities}],
-        "services": [{"binary": "cinder-volume", "host": "h", "state": "up", "zone": "nova"}],
-        "images": [
-            {"id": "i", "size": 1000, "owner": "p"},
-            {"id": "queued", "size": None},
-            {"id": "hidden", "size": 500, "owner": "p", "os_hidden": True},
-        ],
-        "floatingips": [{"id": "f", "status": "ACTIVE", "tenant_id": "p"}],
-        "vpnservices": [{"id": "v", "status": "PENDING_CREATE", "project_id": "p"}],
-        "ipsec_site_connections": [{"id": "c", "psk": "secret", **own}],
-        "firewall_groups": [{"id": "g", "status": "ODD", **own}],
-        "firewall_policies": [{"id": "fp", **own}],
-        "loadbalancers": [
-            {"id": "l", "operating_status": "ONLINE", "provisioning_status": "ERROR", **own}
-        ],
-        "shares": [{"id": "sh", "size": 7, "status": "available", "share_proto": "NFS", **own}],
-        "zones": [
-            {"id": "z", "status": "ACTIVE", "ttl": 60, "serial": 9, "recordset_count": 4, **own}
-        ],
-        "evaluation_results": [{"alarm_id": "a", "project_id": "p", "state_counters": counters}],
-        "projects": [{"id": "full"}, {"id": "empty"}, {"id": "none"}],
-    }
+    cloud.lists |= copy.deepcopy(LISTS)
     cloud.accounts = {
         "full": [{"name": "one", "count": 2, "bytes": 30}, {"name": "two", "count": 1, "bytes": 5}],
         "empty": [],
