@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.flink_job import HAPPENINGS, Job, job, put_through, service
+from tests.flink_happenings import HAPPENINGS, put_through
+from tests.flink_job import Job, job, service
 from tests.servers.flink import FlinkCluster, flink_in
 from tests.soak.service import Service
 

@@ -1,9 +1,16 @@
-"""The job on a real Flink that is hurt, stopped and resumed; `make test-flink` does more of it to one."""
+"""The job on a real Flink: hurt, stopped and resumed, and over files. `make test-flink` does more of it to one."""
+
+import time
+from pathlib import Path
 
 import pytest
 
-from tests.flink_job import Job, cluster, job, put_through, service
-from tests.soak.service import Service
+from tests.flink_happenings import SEED, put_through, traffic_past_an_hour
+from tests.flink_job import JOB, Job, assert_the_same, cluster, ended, job, service
+from tests.servers.engine import engine_in
+from tests.servers.flink import FlinkCluster
+from tests.soak.service import Service, service_in
+from tests.soak.sources import FileSource
 
 __all__ = ["cluster", "job", "service"]
 pytestmark = pytest.mark.server
@@ -12,5 +19,19 @@ pytestmark = pytest.mark.server
 def test_a_cluster_that_is_hurt_and_resumed_makes_the_tables_of_one_process(
     job: Job, service: Service
 ) -> None:
-    happenings = ["worker_killed", "task_manager_killed", "stopped_and_resumed"]
+    happenings = ["worker_killed", "task_manager_killed", "submitted_anew", "stopped_and_resumed"]
     put_through(job, service, happenings, count=6_000)
+
+
+def test_a_file_makes_the_tables_of_one_process(cluster: FlinkCluster, tmp_path: Path) -> None:
+    now = int(time.time() * 1000)
+    source = FileSource(tmp_path / "recorded.jsonl")
+    with (
+        engine_in(tmp_path / "engine") as engine,
+        service_in(tmp_path / "service", source) as service,
+        ended(Job(tmp_path, cluster, engine, source)) as job,
+    ):
+        job.publish(traffic_past_an_hour(SEED, 2_000, now))
+        service.start(**JOB)
+        job.start("submit")
+        assert_the_same(service, job, now)

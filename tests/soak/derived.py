@@ -2,7 +2,7 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from tests.soak.comparison import SHOWN, Query
@@ -36,13 +36,16 @@ class _Sample(NamedTuple):
     metadata: dict[str, str]
 
 
-def derived_differences(query: Query) -> list[str]:
-    """Return where derived samples are otherwise than samples say, a line each; nothing where they agree."""
+def derived_differences(query: Query, rates: Mapping[str, str] = RATES) -> list[str]:
+    """Return where derived samples are otherwise than samples say, a line each; nothing where they agree.
+
+    rates: the meters that a rate is derived of, as defined, by unit.
+    """
     series: dict[tuple[str, str], list[_Sample]] = defaultdict(list)
     for values in query(_STORED.replace("{derived}", "0")):
         sample = _Sample(*values)
         series[sample.meter, sample.resource_id].append(sample)
-    wanted = {_row(sample) for sample in _derived(series)}
+    wanted = {_row(sample) for sample in _derived(series, rates)}
     found = [_row(_Sample(*values)) for values in query(_STORED.replace("{derived}", "1"))]
     assert wanted, "nothing is derived of these samples"
     lines = [f"derived sample missing: {row}" for row in wanted - set(found)]
@@ -53,10 +56,12 @@ def derived_differences(query: Query) -> list[str]:
     return lines[:SHOWN] + ([f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])
 
 
-def _derived(series: dict[tuple[str, str], list[_Sample]]) -> Iterator[_Sample]:
+def _derived(
+    series: dict[tuple[str, str], list[_Sample]], rates: Mapping[str, str]
+) -> Iterator[_Sample]:
     for (meter, _), samples in series.items():
         for before, now in itertools.pairwise(samples):
-            if meter in RATES or meter == "cpu":
+            if meter in rates or meter == "cpu":
                 yield from _rate(before, now)
     for resource in {resource for meter, resource in series if meter == "memory.usage"}:
         usage, memory = (series.get((name, resource), []) for name in ("memory.usage", "memory"))

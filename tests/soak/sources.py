@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import pytest
@@ -34,6 +35,7 @@ class RabbitSource:
     """A RabbitMQ."""
 
     url: str
+    queue: str = _QUEUE
     kind: ClassVar[str] = "rabbitmq"
 
     def feed(self) -> dict[str, Any]:
@@ -43,7 +45,7 @@ class RabbitSource:
             "urls": [self.url],
             "exchanges": EXCHANGES,
             "topics": ["notifications"],
-            "queue": _QUEUE,
+            "queue": self.queue,
             "backoff_min": 0.1,
             "backoff_max": 0.5,
         }
@@ -54,7 +56,28 @@ class RabbitSource:
 
     def waiting(self) -> int:
         """Return how many messages are in the queue and with no consumer."""
-        return waiting(self.url, f"{_QUEUE}.notifications")
+        return waiting(self.url, f"{self.queue}.notifications")
+
+
+@dataclasses.dataclass
+class FileSource:
+    """A file of JSON lines, complete before it is read."""
+
+    path: Path
+    kind: ClassVar[str] = "files"
+
+    def feed(self) -> dict[str, Any]:
+        """Return the feed's entry in the configuration."""
+        return {"type": self.kind, "paths": [str(self.path)]}
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Append a line each."""
+        with self.path.open("ab") as file:
+            file.writelines(message.body + b"\n" for message in messages)
+
+    def waiting(self) -> int:
+        """Return that nothing waits: who reads it reads all."""
+        return 0
 
 
 @dataclasses.dataclass
