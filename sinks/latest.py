@@ -7,10 +7,11 @@ import pyarrow as pa
 
 from metering.batches import together
 from store.client import Store
-from store.newest import NEEDED
+from store.newest import NEEDED, decisive
 from store.rows import insert_latest
 
 _SMALL: Final = 5000  # samples; so few are written at once
+_MANY: Final = 40_000  # samples; of so many only those are kept that decide
 _SELDOM: Final = 5.0  # s; more wait so long at the most, as a series' newest replaces the others
 
 
@@ -24,7 +25,9 @@ class LatestWriter:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: list[pa.Table] = []
-        self._rows = 0
+        self._rows = 0  # taken since the last write
+        self._held = 0  # rows that wait
+        self._bound = _MANY
         self._written = 0.0
 
     @property
@@ -36,6 +39,11 @@ class LatestWriter:
         """Take samples (SAMPLES) that are stored."""
         self._waiting.append(samples.select(NEEDED))
         self._rows += samples.num_rows
+        self._held += samples.num_rows
+        if self._held > self._bound:
+            self._waiting = [decisive(together(self._waiting))]
+            self._held = self._waiting[0].num_rows
+            self._bound = max(_MANY, 2 * self._held)  # of very many series all are decisive
 
     def write_if_due(self) -> None:
         """Write when little waits, or has waited long. Raises StoreAwayError."""
@@ -48,4 +56,5 @@ class LatestWriter:
             insert_latest(self._store, together(self._waiting))
             self._written = time.monotonic()
             self._waiting.clear()
-            self._rows = 0
+            self._rows = self._held = 0
+            self._bound = _MANY

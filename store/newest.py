@@ -23,23 +23,35 @@ def latest_rows(samples: pa.Table) -> pa.Table:
     Shape: NEEDED of metering.schema.SAMPLES -> [series..., first, newest: struct of timestamp, volume,
     labels]. Among equal times the greatest by (volume, type, unit, metadata) is the newest.
     """
-    numbers = pl.DataFrame(
-        {name: _ranks(samples[name]) for name in (*_SERIES, *_LABELS)}
-        | {"timestamp": samples["timestamp"].cast(pa.int64()).to_numpy()}
-        | {"volume": samples["volume"].to_numpy(), "place": np.arange(samples.num_rows)}
-    )
-    rows = numbers.group_by(_SERIES).agg(
-        first=pl.col("timestamp").min(),
-        place=pl.col("place").sort_by("timestamp", "volume", *_LABELS).last(),
-    )
-    kept = samples.take(pa.array(rows["place"].to_numpy())).combine_chunks()
-    first = pa.array(rows["first"].to_numpy()).cast(samples.schema.field("timestamp").type)
+    places = _places(samples)
+    kept = samples.take(pa.array(places["newest"].to_numpy())).combine_chunks()
+    first = samples["timestamp"].take(pa.array(places["first"].to_numpy())).combine_chunks()
     labels = [kept[name].cast(pa.string()) for name in _LABELS]
     newest = [column.combine_chunks() for column in (kept["timestamp"], kept["volume"], *labels)]
     return pa.table(
         {name: kept[name] for name in _SERIES}
         | {"first": first}
         | {"newest": pa.StructArray.from_arrays(newest, ["timestamp", "volume", *_LABELS])}
+    )
+
+
+def decisive(samples: pa.Table) -> pa.Table:
+    """Return the few samples that latest_rows looks at: each series' first and its newest (NEEDED)."""
+    places = _places(samples)
+    wanted = np.union1d(places["first"].to_numpy(), places["newest"].to_numpy())
+    return samples.take(pa.array(wanted))
+
+
+def _places(samples: pa.Table) -> pl.DataFrame:
+    """Return where each owner's series has its `first` and its `newest` sample."""
+    numbers = pl.DataFrame(
+        {name: _ranks(samples[name]) for name in (*_SERIES, *_LABELS)}
+        | {"timestamp": samples["timestamp"].cast(pa.int64()).to_numpy()}
+        | {"volume": samples["volume"].to_numpy(), "place": np.arange(samples.num_rows)}
+    )
+    return numbers.group_by(_SERIES).agg(
+        first=pl.col("place").get(pl.col("timestamp").arg_min()),
+        newest=pl.col("place").sort_by("timestamp", "volume", *_LABELS).last(),
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from metering.batches import together
 from metering.schema import SAMPLES
-from store.newest import NEEDED, latest_rows
+from store.newest import NEEDED, decisive, latest_rows
 from tests.tables import samples
 
 FEW = st.sampled_from(["", "a", "b", "ä", "aa"])
@@ -30,13 +30,15 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
     return samples(**{name: [row[name] for row in rows] for name in rows[0]}).select(NEEDED)
 
 
-@given(st.lists(st.lists(ROW, min_size=1, max_size=8), min_size=1, max_size=4))
-def test_of_each_series_the_greatest_by_time_volume_and_labels_is_found(batches):
+@given(st.lists(st.lists(ROW, min_size=1, max_size=8), min_size=1, max_size=4), st.integers(0, 4))
+def test_of_each_series_the_greatest_by_time_volume_and_labels_is_found(batches, thinned):
     expected: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
     for row in (row for batch in batches for row in batch):
         key = tuple(row[name] for name in SERIES)
         expected.setdefault(key, []).append(tuple(row[name] for name in NEWEST))
-    found = latest_rows(together([_table(batch) for batch in batches]))
+    tables = [_table(batch) for batch in batches]
+    few = [decisive(together(tables[:thinned]))] if thinned else []
+    found = latest_rows(together(few + tables[thinned:]))
     moment = SAMPLES.field("timestamp").type
     first = found["first"].cast(moment).cast(pa.int64()).to_pylist()
     newest = pa.Table.from_struct_array(found["newest"])
