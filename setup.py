@@ -34,6 +34,7 @@ setup(
     install_requires=[
         "aiohttp>=3.12",
         "amqp>=5.2",
+        "cachetools>=5",
         "apache-beam==2.77.0",
         "chdb>=4.4,<5",
         "clickhouse-connect>=1.12,<2",

@@ -5,9 +5,10 @@ State: an answer each question, until it is too old or there are too many.
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
+
+from cachetools import TTLCache
 
 from store.queries.run import Query
 
@@ -20,26 +21,18 @@ class Recent:
     def __init__(
         self, seconds: float = 1.0, most: int = _MOST, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._seconds = seconds
-        self._most = most
-        self._clock = clock
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, tuple[float, list[dict[str, Any]]]] = OrderedDict()
+        self._kept: TTLCache[str, list[dict[str, Any]]] = TTLCache(most, seconds, clock)
 
     def rows(
         self, query: Query, ask: Callable[[Query], list[dict[str, Any]]]
     ) -> list[dict[str, Any]]:
         """Return a question's rows as answered a moment ago, or ask. They are not to be changed."""
         question = repr(query.to_sql())
-        now = self._clock()
         with self._lock:
-            until, rows = self._kept.get(question, (now, []))
-        if now < until:
-            return rows
-        rows = ask(query)
-        with self._lock:
-            self._kept[question] = (now + self._seconds, rows)
-            self._kept.move_to_end(question)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            rows: list[dict[str, Any]] | None = self._kept.get(question)
+        if rows is None:
+            rows = ask(query)
+            with self._lock:
+                self._kept[question] = rows
         return rows
