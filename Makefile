@@ -46,8 +46,8 @@ bench-flink: $(TEST_READY)  ## measure the job on a Flink on this machine, into 
 		flink_samples_per_s_p4 flink_breach_to_webhook_p50_ms flink_start_max_s
 
 test-flink: $(TEST_READY)  ## run the job on a Flink on this machine, kill it, compare its tables
-	@scripts/flink
-	@$(BIN)/pytest -s tests/on_flink.py
+	@scripts/flink reporter
+	@$(BIN)/pytest -s tests/on_flink.py tests/on_flink_metrics.py
 
 soak: $(TEST_READY)  ## kill the process 200 times for each source, compare with what was sent
 	@STREAMGAUGE_SOAK_KILLS=200 $(BIN)/pytest -s tests/test_kill.py -k kills

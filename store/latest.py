@@ -23,14 +23,17 @@ Series = tuple[str, str]  # resource_id, meter
 
 
 def mend_latest(store: Store, series: Sequence[Series]) -> None:
-    """Make these series' rows again, as a sample that they may name does not count any more."""
+    """Make these series' rows again, as a sample that they may name does not count any more.
+
+    Errors: StoreAwayError; made again, it ends the same.
+    """
     for start in range(0, len(series), _ASKED):
         resources, meters = map(list, zip(*series[start : start + _ASKED], strict=True))
         named = {"resources": resources, "meters": meters}
-        store.command(f"DELETE FROM {store.name}.latest WHERE {_SERIES}", **named)
+        store.query(f"DELETE FROM {store.name}.latest WHERE {_SERIES}", named)
         # The key begins with the meter; the pair alone would read the whole table.
         where = f"meter IN {{meters:Array(String)}} AND {_SERIES}"
-        store.command(_statement(store, where), **named)
+        store.query(_statement(store, where), named)
 
 
 def catch_up_latest(store: Store) -> None:

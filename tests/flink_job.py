@@ -162,7 +162,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
 def job(cluster: FlinkCluster, second_rabbitmq: RabbitServer, tmp_path: Path) -> Iterator[Job]:
     second_rabbitmq.start()
     with engine_in(tmp_path / "engine") as engine:
-        source = RabbitSource(second_rabbitmq.url, QUEUE)
+        # Durable: while the job starts again it has no consumer to bind its queue anew.
+        source = RabbitSource(second_rabbitmq.url, QUEUE, durable=True)
         with ended(Job(tmp_path, cluster, engine, source, second_rabbitmq)) as job:
             yield job
 
@@ -178,7 +179,8 @@ def ended(job: Job) -> Iterator[Job]:
 @pytest.fixture
 def service(second_rabbitmq: RabbitServer, job: Job, tmp_path: Path) -> Iterator[Service]:
     """One process that takes in the same messages, by a queue of its own, and that nothing happens to."""
-    with service_in(tmp_path / "service", RabbitSource(second_rabbitmq.url)) as service:
+    source = RabbitSource(second_rabbitmq.url, durable=True)
+    with service_in(tmp_path / "service", source) as service:
         service.start(**JOB)
         wait_until(lambda: service.feed()["connected"], "the feed to connect")
         yield service
@@ -189,7 +191,7 @@ def eventually(found: Callable[[], Any], wanted: Callable[[], Any]) -> None:
     ends = time.monotonic() + SECONDS
     while (there := found()) != (should := wanted()) and time.monotonic() < ends:
         time.sleep(1)
-    assert there == should
+    assert there == should, f"{there} is to be {should}"
 
 
 def assert_the_same(service: Service, job: Job, now: int) -> None:

@@ -50,10 +50,10 @@ class EngineServer:
         self._process = subprocess.Popen(command, cwd=_ROOT)
         wait_until(self._answers, "the engine to answer", 60)
 
-    def stop(self) -> None:
-        """Stop; what it was told stays on disk."""
+    def stop(self, kill: bool = False) -> None:
+        """Stop in order, or at once with `kill`; what it was told stays on disk."""
         if self._process is not None:
-            self._process.terminate()
+            self._process.kill() if kill else self._process.terminate()
             self._process.wait(60)
             self._process = None
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,6 +74,11 @@ def missing() -> str | None:
     return None
 
 
+def find_reporter() -> Path | None:
+    """Return the jar of Flink's Prometheus reporters, or None where it is not installed."""
+    return next(iter(sorted(job_server().parent.glob("flink-metrics-prometheus-*.jar"))), None)
+
+
 def children(parent: int) -> list[int]:
     """Return the pids of a process' own processes that run."""
     found = []
@@ -95,6 +100,8 @@ class FlinkCluster:
     folder: Path
     slots: int = 4
     recovers: bool = False
+    more: dict[str, Any] = dataclasses.field(default_factory=dict)  # Flink's settings
+    jars: Sequence[Path] = ()  # beside Flink's own
     rest: int = dataclasses.field(default_factory=free_port)
     rpc: int = dataclasses.field(default_factory=free_port)
     pool: int = dataclasses.field(default_factory=free_port)
@@ -209,6 +216,7 @@ class FlinkCluster:
             "heartbeat.interval": 2000,
             "heartbeat.timeout": 10000,
             **(self._recovery() if self.recovers else {}),
+            **self.more,
         }
 
     def _recovery(self) -> dict[str, Any]:
@@ -234,7 +242,7 @@ class FlinkCluster:
             *(f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in _OPENED),
             "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
             "-cp",
-            os.pathsep.join(map(str, used)),
+            os.pathsep.join(map(str, [*used, *self.jars])),
             _MAIN[name],
             *given,
         ]

@@ -36,6 +36,7 @@ class RabbitSource:
 
     url: str
     queue: str = _QUEUE
+    durable: bool = False  # the exchanges: others, and what is bound to them, end with the broker
     kind: ClassVar[str] = "rabbitmq"
 
     def feed(self) -> dict[str, Any]:
@@ -46,6 +47,7 @@ class RabbitSource:
             "exchanges": EXCHANGES,
             "topics": ["notifications"],
             "queue": self.queue,
+            "durable_exchanges": self.durable,
             "backoff_min": 0.1,
             "backoff_max": 0.5,
         }
