@@ -34,8 +34,8 @@ setup(
     install_requires=[
         "aiohttp>=3.12",
         "amqp>=5.2",
-        "cachetools>=5",
         "apache-beam==2.77.0",
+        "cachetools>=5",
         "chdb>=4.4,<5",
         "clickhouse-connect>=1.12,<2",
         "cliff>=4.7",

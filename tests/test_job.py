@@ -17,7 +17,6 @@ from store.client import Store
 from tests.servers.rabbitmq import wait_until
 from tests.test_decode import SAMPLE, batch, enveloped, message
 
-
 STEPS = [
     "DecodePayloads",
     "DeriveMeters",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from cachetools import TTLCache
+from cachetools import TLRUCache
 
 from store.queries.run import Query
 
@@ -21,8 +21,12 @@ class Recent:
     def __init__(
         self, seconds: float = 1.0, most: int = _MOST, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
-        self._kept: TTLCache[str, list[dict[str, Any]]] = TTLCache(most, seconds, clock)
+        # When they were asked for, and the rows: how long an answer took makes it no younger.
+        self._kept: TLRUCache[str, tuple[float, list[dict[str, Any]]]] = TLRUCache(
+            most, lambda _, answer, now: answer[0] + seconds, clock
+        )
 
     def rows(
         self, query: Query, ask: Callable[[Query], list[dict[str, Any]]]
@@ -30,9 +34,9 @@ class Recent:
         """Return a question's rows as answered a moment ago, or ask. They are not to be changed."""
         question = repr(query.to_sql())
         with self._lock:
-            rows: list[dict[str, Any]] | None = self._kept.get(question)
-        if rows is None:
-            rows = ask(query)
+            answer = self._kept.get(question)
+        if answer is None:
+            answer = self._clock(), ask(query)
             with self._lock:
-                self._kept[question] = rows
-        return rows
+                self._kept[question] = answer
+        return answer[1]
