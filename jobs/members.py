@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from metering.alarms.book import AlarmBook
-from metering.alarms.evaluation_members import Member
-from sinks.pool_members import PoolsError
+from metering.alarms.evaluation_members import Member, PoolsError
 from transforms.counters import count
 
 _log: Final = logging.getLogger(__name__)

@@ -9,14 +9,10 @@ from urllib.parse import quote
 
 import keystoneauth1.exceptions
 
-from metering.alarms.evaluation_members import Member, member_from
+from metering.alarms.evaluation_members import Member, PoolsError, member_from
 from sinks.trusts import Keystone
 
 _VERSION: Final = "/v2.0"  # what its address ends in, or should
-
-
-class PoolsError(Exception):
-    """What a pool's members are like cannot be told now; says why."""
 
 
 class PoolMembers:

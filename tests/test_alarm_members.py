@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from jobs.members import MemberWatch
-from metering.alarms.evaluation_members import Member, member_from
-from sinks.pool_members import PoolMembers, PoolsError
+from metering.alarms.evaluation_members import Member, PoolsError, member_from
+from sinks.pool_members import PoolMembers
 from sinks.trusts import Keystone
 from tests.alarms.transcript import START, Step, Stream, define, expect, restart, run, tick
 from tests.servers.cloud import Answer, StubCloud

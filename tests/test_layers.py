@@ -1,6 +1,8 @@
 """Imports go one way: metering <- sources, transforms, store <- sinks, webapi <- jobs; cli speaks HTTP."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +75,14 @@ def test_the_command_line_imports_the_job_only_when_it_starts_one() -> None:
         if name in BELOW and name != "cli"
     ]
     assert found == []
+
+
+def test_the_service_imports_of_clouds_only_what_is_configured() -> None:
+    told = "import sys, jobs.service; print({'openstack', 'libvirt'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout, done.returncode) == ("set()\n", 0), done.stderr
 
 
 def test_imports_are_absolute() -> None:

@@ -18,6 +18,10 @@ from metering.timestamps import parse_ms
 _BEGINNING: Final = 120_000  # ms in which a new member may still be starting
 
 
+class PoolsError(Exception):
+    """What a pool's members are like cannot be told now; says why."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Member:
     """A member of a pool, as the Load-balancer API has it. Units: `created_at` in ms."""
