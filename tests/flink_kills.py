@@ -80,9 +80,9 @@ def _published(job: Job, messages: Sequence[Message]) -> None:
 
 
 def _kill_workers(job: Job) -> None:
-    workers = job.cluster.workers()
-    assert workers
-    for pid in workers:
+    # None while the job starts again, after what was killed before.
+    wait_until(job.cluster.workers, "a worker", SECONDS)
+    for pid in job.cluster.workers():
         os.kill(pid, signal.SIGKILL)
 
 
