@@ -4,6 +4,7 @@ Source: Debian's mariadb-server-core; its first user has no password, so it list
 """
 
 import dataclasses
+import os
 import shutil
 import socket
 import subprocess
@@ -12,13 +13,14 @@ from typing import Final
 
 from tests.servers.rabbitmq import free_port, wait_until
 
-SERVER: Final = "mariadbd"
+# Debian has it where only root looks.
+SERVER: Final = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin")
 START_SECONDS: Final = 60.0
 
 
 def is_installed() -> bool:
     """Whether Debian's package is there."""
-    return shutil.which(SERVER) is not None
+    return SERVER is not None
 
 
 @dataclasses.dataclass
@@ -42,6 +44,7 @@ class MariaDB:
         self.folder.mkdir(parents=True)
         data, log = self.folder / "data", self.folder / "mariadb.log"
         own = ["--no-defaults", "--user=root", f"--datadir={data}"]
+        assert SERVER is not None, "MariaDB is not installed"
         with log.open("ab") as output:
             subprocess.run(
                 ["mariadb-install-db", *own, "--auth-root-authentication-method=normal"],
