@@ -65,7 +65,7 @@ class _ReadFn(beam.DoFn):
     ) -> Iterator[list[Payloads] | Beat]:
         hub = self._hub()
         position = tracker.current_restriction().start
-        if (hub.stopping or hub.drained) and self._ending:
+        if self._ending:
             tracker.try_claim(_END)  # the rest of the restriction: the job ends
             return
         tracker.try_claim(position)

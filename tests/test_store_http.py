@@ -24,11 +24,14 @@ def test_the_store_is_reached_over_http(store: Store) -> None:
     assert store.command("SELECT 1") == 1
 
 
-def test_a_server_that_goes_away_while_latest_is_mended_is_waited_for(tmp_path: Path) -> None:
+def test_a_server_that_is_away_when_latest_is_mended_is_told_as_away_and_takes_it_later(
+    tmp_path: Path,
+) -> None:
     with engine_in(tmp_path / "engine") as server:
         database = Database.model_validate(server.database())
         with migrated(database) as opened:
             server.stop()
-            with pytest.raises(StoreAwayError):
+            with pytest.raises(StoreAwayError):  # which the writer waits for
                 mend_latest(opened, [("a resource", "a meter")])
             server.start()
+            mend_latest(opened, [("a resource", "a meter")])

@@ -4,6 +4,7 @@ Source: Debian's mariadb-server-core; its first user has no password, so it list
 """
 
 import dataclasses
+import getpass
 import os
 import shutil
 import socket
@@ -43,7 +44,7 @@ class MariaDB:
         """Make the data and start; returns once connections are taken."""
         self.folder.mkdir(parents=True)
         data, log = self.folder / "data", self.folder / "mariadb.log"
-        own = ["--no-defaults", "--user=root", f"--datadir={data}"]
+        own = ["--no-defaults", f"--user={getpass.getuser()}", f"--datadir={data}"]
         assert SERVER is not None, "MariaDB is not installed"
         with log.open("ab") as output:
             subprocess.run(
