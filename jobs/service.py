@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from jobs.actions import ActionsError
 from jobs.alarming import Trials
+from jobs.code_pages import page_out_code
 from jobs.embedded import EmbeddedJob
 from jobs.resources import Resources, resources
 from jobs.restate import Restater, restate_late
@@ -58,6 +59,7 @@ def run(config: Config) -> int:
         _collect_less()
         status = Status(held, job, version("streamgauge"))
         _serve(config, held, status, open_things)
+        page_out_code()
         _tell(config)
         shown = time.monotonic()
         while not stop.wait(0.2) and not (job.ended.is_set() or held.delivering.ended.is_set()):
