@@ -77,7 +77,10 @@ def _sent(client: Client, lines: list[bytes]) -> int:
 
 
 def _here(config: "Config", parsed: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    from jobs.service import replay
+    from jobs.lean_imports import without_unused
+
+    with without_unused():
+        from jobs.service import replay
 
     result = replay(config, parsed.file, parsed.speed, parsed.shift_to_now, progress)
     return dataclasses.asdict(result)

@@ -20,9 +20,11 @@ class Run(Action):
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         config = loaded(parsed_args)
         from jobs.allocator import return_memory_soon
+        from jobs.lean_imports import without_unused
 
         return_memory_soon()  # before the engine is loaded
-        from jobs.service import run
+        with without_unused():
+            from jobs.service import run
 
         code: int = run(config)
         return code

@@ -119,11 +119,14 @@ def work(worker: str, control: str) -> None:
     import logging
     import os
 
-    from apache_beam.runners.worker.sdk_worker import SdkHarness
-
     from jobs.allocator import return_memory_soon
+    from jobs.lean_imports import without_unused
 
     return_memory_soon()
+    with without_unused():
+        from apache_beam.runners.worker.sdk_worker import SdkHarness
+
+        import jobs.worker_parts  # noqa: F401 - what the pipeline will ask for
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     harness = SdkHarness(control, worker_id=worker, state_cache_size=0, data_buffer_time_limit_ms=0)
     code = 1
