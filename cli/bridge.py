@@ -48,8 +48,9 @@ class Bridge(Action):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         config = loaded(parsed_args)
-        from jobs.bridge import BridgeError, Way, run_bridge
+        from jobs.bridge import Way, run_bridge
         from jobs.faults import ConfigError
+        from jobs.forwarding import ForwardingError
 
         names = ("topic", "project", "endpoint", "credentials", "feed", "aside")
         way = Way(**{name: getattr(parsed_args, name) for name in names})
@@ -57,7 +58,7 @@ class Bridge(Action):
             return int(run_bridge(config, way, self._tell))
         except ConfigError as error:
             raise UsageError("\n".join(error.faults)) from error
-        except BridgeError as error:
+        except ForwardingError as error:
             raise CommandError(str(error)) from error
 
     def _tell(self, line: str) -> None:

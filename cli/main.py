@@ -16,6 +16,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:8777"
 # Loaded when they are called: listing meters must not wait for the job's imports.
 COMMANDS: Final = {
     "run": "cli.run:Run",
+    "api": "cli.api:Api",
     "replay": "cli.replay:Replay",
     "bridge": "cli.bridge:Bridge",
     "submit": "cli.submit:Submit",

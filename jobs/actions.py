@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from jobs.keystone import keystone_of
 from jobs.members import MemberWatch
 from metering.alarms.book import AlarmBook
 from metering.alarms.settings import Actions
@@ -41,7 +42,7 @@ class Delivering:
         Where there is a cloud, the book is told what its load balancers' members are like.
         """
         try:
-            keystone = _keystone(settings)
+            keystone = keystone_of(settings)
             self._pool = DeliveryPool(store, settings, senders_of(settings, keystone))
         except (TlsError, TrustsError) as error:
             raise ActionsError(str(error)) from error
@@ -91,15 +92,6 @@ def senders_of(settings: Actions, keystone: "Keystone | None" = None) -> Senders
     }
     agent = f"streamgauge/{version('streamgauge')}"
     return Senders(Webhooks(settings, keystone), others, agent)
-
-
-# openstacksdk takes time and memory to import: only where a cloud is configured.
-def _keystone(settings: Actions) -> "Keystone | None":
-    if settings.cloud is None:
-        return None
-    from sinks.trusts import Keystone
-
-    return Keystone(settings.cloud, settings.clouds_file, settings.timeout)
 
 
 def _watch(keystone: "Keystone", book: AlarmBook, ended: threading.Event) -> MemberWatch:

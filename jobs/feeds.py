@@ -9,6 +9,7 @@ import pydantic
 from jobs.faults import ConfigError, faults_of, suggestion
 from metering.config import Config
 from sources.feed import GROUP, Feed, FeedSettings
+from sources.spool import SpoolSettings
 
 RESERVED = "spool"  # the feed that is always there
 
@@ -48,6 +49,20 @@ def settings_of(feeds: Sequence[Mapping[str, Any]]) -> list[FeedSettings]:
 def build(config: Config) -> list[Feed]:
     """Return the configured feeds, not opened yet. Raises ConfigError."""
     return [feed_class(settings.type)(settings) for settings in settings_of(config.feeds)]
+
+
+def lag(config: Config) -> int:
+    """Return how far (ms) the watermark is behind the clock while all feeds are read."""
+    return round(max(one.disorder for one in _all_settings(config)) * 1000)
+
+
+def idle_after(config: Config) -> int:
+    """Return after how long (ms) without messages every watermark follows the clock."""
+    return round(max(one.idle_after for one in _all_settings(config)) * 1000)
+
+
+def _all_settings(config: Config) -> list[FeedSettings]:
+    return [SpoolSettings(), *settings_of(config.feeds)]
 
 
 def _settings(entry: Mapping[str, Any], at: str) -> FeedSettings:

@@ -69,8 +69,7 @@ class Resources:
     @property
     def lag(self) -> int:
         """How far (ms) the watermark is behind the clock while all feeds are read."""
-        feeds = self.hub.feeds.values()
-        return round(max((feed.settings.disorder for feed in feeds), default=0.0) * 1000)
+        return feeds.lag(self.config)
 
     def close(self) -> None:
         """Close all, and forget them."""

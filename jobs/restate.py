@@ -3,20 +3,27 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.resources import Resources
-from metering.restatement import RestateError, Restatement, RestateScope, SumChange
+from metering.config import Config
+from metering.restatement import (
+    NoJobError,
+    RestateError,
+    Restatement,
+    RestateScope,
+    SumChange,
+)
 from metering.schema import USAGE
 from metering.usage.again import Past, work_out_again
 from metering.usage.rules import UsageRules
 from metering.usage.table import usage_table
 from metering.usage.windows import UsageWindows
+from store.client import Store
 from store.history import history
 from store.restate import count_late, late_since, scoped_series
 from store.rows import insert_usage
@@ -25,23 +32,31 @@ from store.usage import stored_final_until, stored_usage
 _SERIES: Final = 500  # worked out at a time; their samples since the scope's start are in memory
 _ROW: Final = USAGE.names[:9]  # what a row is of
 _SUM: Final = ["meter", "project_id", "period"]
+_NO_JOB: Final = (
+    "Restated usage is written beside the job, which is told of it, and it runs in no process with an"
+    " API: stop it, restate by a `streamgauge run` on the same database, then start it again"
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Restater:
-    """Restates in the process that holds the store, beside its job.
+    """Restates beside the job.
 
     Guarantee: only windows that are final are written, as newer versions; the job is told which series
-        to work out again, as open windows go on from the late samples then. A restatement that is cut
-        off changes nothing that doing it again does not change likewise.
-    Errors: RestateError, StoreAwayError.
+        (TOUCHED) to work out again, as open windows go on from the late samples then. A restatement that
+        is cut off changes nothing that doing it again does not change likewise.
+    Errors: RestateError, StoreAwayError; NoJobError where there is no job to tell.
     """
 
-    held: Resources
+    config: Config
+    store: Store
+    tell: Callable[[pa.Table], None] | None = None
 
     def __call__(self, scope: RestateScope, apply: bool) -> Restatement:
         """Return what differs of the scope's windows; write it where asked."""
-        store = self.held.store
+        if apply and self.tell is None:
+            raise NoJobError(_NO_JOB)
+        store = self.store
         until = stored_final_until(store)
         if until is None or scope.start >= until:
             since = (
@@ -57,23 +72,23 @@ class Restater:
                 changes.append(self._changes(rows, series))
             if apply:
                 insert_usage(store, rows)
-        if apply:
+        if self.tell is not None and apply:
             count_late(store, scope)
             for series in self._series(scope):
-                self.held.restated.put(series)
+                self.tell(series)
         return _restatement(changes, apply)
 
     def _series(self, scope: RestateScope) -> Iterator[pa.Table]:
         """Yield the scope's series (TOUCHED), some at a time, since its first window."""
         rules = self._rules()
         start = scope.start // rules.shortest * rules.shortest
-        found = scoped_series(self.held.store, scope, start)
+        found = scoped_series(self.store, scope, start)
         for first in range(0, found.num_rows, _SERIES):
             yield found.slice(first, _SERIES)
 
     def _differing(self, scope: RestateScope, series: pa.Table, until: int) -> pa.Table:
         """Return the rows (USAGE) of final windows that differ from the stored ones."""
-        store, windows = self.held.store, UsageWindows(self._rules(), until)
+        store, windows = self.store, UsageWindows(self._rules(), until)
         past = Past(
             functools.partial(history, store, late=(scope.start, scope.end)),
             functools.partial(stored_usage, store),
@@ -90,7 +105,7 @@ class Restater:
         """Return the sums of usage before and after, of the rows that differ."""
         oldest = pc.min(rows["start"]).cast(pa.timestamp("ms", "UTC"))
         since = pa.repeat(oldest, series.num_rows)
-        stored = stored_usage(self.held.store, series.set_column(2, "timestamp", since))
+        stored = stored_usage(self.store, series.set_column(2, "timestamp", since))
         before = _plain(stored).select(*_ROW, before="usage")
         both = _plain(rows).join(before, on=_ROW, how="left")
         return both.select(
@@ -100,7 +115,7 @@ class Restater:
         )
 
     def _rules(self) -> UsageRules:
-        return UsageRules.of(self.held.config.usage, self.held.config.job.lateness)
+        return UsageRules.of(self.config.usage, self.config.job.lateness)
 
 
 def _plain(usage: pa.Table) -> pl.DataFrame:
@@ -108,11 +123,11 @@ def _plain(usage: pa.Table) -> pl.DataFrame:
     return pl.DataFrame(usage).with_columns(pl.col(pl.Categorical).cast(pl.String))
 
 
-def restate_late(held: Resources, since: int) -> None:
+def restate_late(restate: Restater, since: int) -> None:
     """Restate the windows of late samples that came since then (s): a replay of the past ends so."""
-    scope = late_since(held.store, since)
+    scope = late_since(restate.store, since)
     if scope is not None:
-        Restater(held)(scope, True)
+        restate(scope, True)
 
 
 def _restatement(changes: list[pl.DataFrame], applied: bool) -> Restatement:

@@ -21,14 +21,14 @@ from jobs.resources import Resources, resources
 from jobs.restate import Restater, restate_late
 from jobs.signals import stopped_by_signals
 from jobs.status import Status
+from jobs.web import serve_web
 from metering.config import Config
 from sources.feed import FeedError
 from store.client import StoreError
 from transforms.counters import counted
 from webapi.alarming import Alarming
 from webapi.app import create_app
-from webapi.serving import ServingError, serve
-from webapi.sql_endpoint import create_sql_app
+from webapi.serving import ServingError
 
 _SHOWN: Final = 1.0  # s between status lines on a terminal
 _SHOWN_ELSEWHERE: Final = 30.0  # s between them where the output is a file
@@ -97,7 +97,7 @@ def replay(
             progress(*feed.progress())  # type: ignore[attr-defined]
         job.stop()
         if job.failure is None:
-            restate_late(held, began)
+            restate_late(_restater(held), began)
         progress(*feed.progress())  # type: ignore[attr-defined]
         failed = feed.status()["last_error"] or held.hub.failed("files")
     if job.failure is not None:
@@ -134,19 +134,22 @@ def _deliver(config: Config, held: Resources, open_things: ExitStack) -> None:
 
 def _serve(config: Config, held: Resources, status: Status, open_things: ExitStack) -> None:
     try:
-        app = create_app(config, held.store, held.spool, status, Restater(held), _alarming(held))
-        open_things.callback(serve(app, config.api.listen, config.api.threads).close)
-        if config.sql.password is not None:
-            sql_app = create_sql_app(config, held.store)
-            open_things.callback(serve(sql_app, config.sql.listen, config.api.threads).close)
+        restater, alarming = _restater(held), _alarming(held)
+        app = create_app(config, held.store, held.spool, status, restater, alarming)
+        serve_web(config, app, held.store, open_things)
     except ServingError as error:
         held.hub.stop()
         raise ServiceError(str(error)) from error
 
 
 def _alarming(held: Resources) -> Alarming:
-    trials, delivering = Trials(held), held.delivering
+    trials = Trials(held.store, held.lag, lambda: held.alarms.moment.watermark)
+    delivering = held.delivering
     return Alarming(delivering.trusts, trials.dry_run, trials.explain, delivering.offer)
+
+
+def _restater(held: Resources) -> Restater:
+    return Restater(held.config, held.store, held.restated.put)
 
 
 def _collect_less() -> None:

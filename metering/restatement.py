@@ -36,3 +36,7 @@ class Restatement:
 
 class RestateError(Exception):
     """A restatement can't be done as asked; says what to do."""
+
+
+class NoJobError(Exception):
+    """A restatement can't be written, as there is no job here to be told of it; says what to do."""

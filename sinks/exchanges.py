@@ -5,23 +5,19 @@ Guarantee: at least once: a message is persistent, and delivered once the broker
 Errors: the Outcome tells; after one the connection is made anew.
 """
 
-import contextlib
 import threading
-import time
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import amqp
-from amqp.exceptions import AMQPError
 
 from metering.alarms.attempts import Outcome
 from metering.alarms.settings import AmqpActions
 from metering.alarms.transitions import Delivery
+from sources.rabbitmq_publisher import Publisher, PublishError
 from sources.rabbitmq_settings import RabbitSettings, RabbitTls
-from sources.rabbitmq_topology import connection_to, explain
 
 ANY: Final = "*"
-_IDLE: Final = 30.0  # s; a connection that was not used for so long may be gone
 
 
 class Exchanges:
@@ -30,18 +26,15 @@ class Exchanges:
     def __init__(self, settings: AmqpActions, timeout: float) -> None:
         assert settings.url is not None
         self._exchanges = settings.exchanges
-        self._timeout = timeout  # s
-        self._settings = RabbitSettings(
-            name="actions",
-            urls=[settings.url],
-            connect_timeout=timeout,
-            tls=RabbitTls(ca=settings.ca),
-        )
         self._lock = threading.Lock()
-        self._connection: amqp.Connection | None = None
-        self._channel: Any = None
-        self._used_at = 0.0  # monotonic, s
-        self._returned: list[str] = []  # why messages came back
+        self._publisher = Publisher(
+            RabbitSettings(
+                name="actions",
+                urls=[settings.url],
+                connect_timeout=timeout,
+                tls=RabbitTls(ca=settings.ca),
+            )
+        )
 
     def send(self, delivery: Delivery) -> Outcome:
         """Publish to a delivery's exchange, and wait until it is confirmed."""
@@ -53,51 +46,17 @@ class Exchanges:
             )
         with self._lock:
             try:
-                return self._publish(delivery, exchange, topic)
-            except (AMQPError, OSError) as error:
-                self._drop()
-                return Outcome(f"{exchange}: {explain(error)}")
+                returned = self._publisher.publish(exchange, topic, [_message(delivery)])
+            except PublishError as error:
+                return Outcome(f"{exchange}: {error}")
+        if returned:
+            return Outcome(f"{exchange}: {topic} comes back: {returned[0]}", 404)
+        return Outcome()
 
     def close(self) -> None:
         """End the connection."""
         with self._lock:
-            self._hang_up()
-
-    def _publish(self, delivery: Delivery, exchange: str, topic: str) -> Outcome:
-        channel = self._connected()
-        self._returned.clear()
-        channel.basic_publish_confirm(
-            _message(delivery), exchange, topic, mandatory=True, confirm_timeout=self._timeout
-        )
-        self._used_at = time.monotonic()
-        if self._returned:
-            return Outcome(f"{exchange}: {topic} comes back: {self._returned[0]}", 404)
-        return Outcome()
-
-    def _connected(self) -> Any:
-        if self._connection is not None and time.monotonic() - self._used_at > _IDLE:
-            self._hang_up()
-        if self._connection is None:
-            (address,) = self._settings.addresses()
-            self._connection = connection_to(self._settings, address)
-            self._connection.connect()
-            self._channel = self._connection.channel()
-            self._channel.events["basic_return"].add(self._came_back)
-        return self._channel
-
-    def _came_back(self, error: AMQPError, *_: object) -> None:
-        self._returned.append(explain(error))
-
-    def _hang_up(self) -> None:
-        with contextlib.suppress(AMQPError, OSError):  # it is given up, whatever it says
-            if self._connection is not None:
-                self._connection.close()
-        self._drop()
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.collect()
-            self._connection = self._channel = None
+            self._publisher.close()
 
 
 def _message(delivery: Delivery) -> amqp.Message:

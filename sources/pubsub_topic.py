@@ -37,6 +37,10 @@ class Topic:
         self.last_error: str | None = None
         self._client = PublisherClient(transport=transport)
 
+    def fits(self, body: bytes) -> bool:
+        """Return whether Pub/Sub can take a message."""
+        return fits(body)
+
     def publish(self, bodies: Sequence[bytes], wait: Callable[[float], bool]) -> bool:
         """Publish messages that fit; return whether all are in the topic.
 

@@ -91,7 +91,7 @@ def _tls(settings: RabbitSettings, address: Address) -> dict[str, object]:
 def _consume(settings: RabbitSettings, connection: amqp.Connection) -> Consuming:
     channel = connection.channel(CHANNEL)
     notes: list[str] = []
-    _declare_queues(channel, settings, notes)
+    declare_queues(channel, settings, notes)
     bindings = [
         binding
         for exchange in settings.exchanges
@@ -106,7 +106,8 @@ def _consume(settings: RabbitSettings, connection: amqp.Connection) -> Consuming
     )
 
 
-def _declare_queues(channel: amqp.Channel, settings: RabbitSettings, notes: list[str]) -> None:
+def declare_queues(channel: amqp.Channel, settings: RabbitSettings, notes: list[str]) -> None:
+    """Declare our queues; `notes` is told which are used as they are. Raises AMQPError."""
     arguments = {} if settings.queue_type == "classic" else {"x-queue-type": settings.queue_type}
     for queue in settings.queues().values():
         try:

@@ -66,17 +66,29 @@ def insert_deliveries(store: Store, deliveries: Sequence[Delivery]) -> None:
 def pending_deliveries(store: Store, since: int, each: int) -> tuple[list[Delivery], bool]:
     """Return the first pending deliveries of each receiver, made since a time (ms), in order.
 
-    Of a receiver `each` at the most; the second is whether no receiver was left out.
+    Older ones, too, where one was sent again since. Of a receiver `each` at the most; the second is
+    whether no receiver was left out.
     """
     rows = store.query(
         f"SELECT {DELIVERY_COLUMNS}, row_number() OVER (PARTITION BY receiver ORDER BY sequence, id)"
         f" AS place FROM {store.name}.deliveries FINAL"
         " WHERE created_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND state = 'pending'"
         " QUALIFY place <= {each:UInt32} ORDER BY place LIMIT {most:UInt32}",
-        {"since": max(since, 0), "each": each, "most": MOST_PENDING},
+        {"since": _since(store, max(since, 0)), "each": each, "most": MOST_PENDING},
     ).named_results()
     found = [delivery_of(row) for row in rows]
     return sorted(found, key=lambda one: (one.sequence, one.id)), len(found) < MOST_PENDING
+
+
+def _since(store: Store, since: int) -> int:
+    """Return since when (ms) to look: earlier where a delivery from before was sent again."""
+    ((count, oldest),) = store.query(
+        f"SELECT count(), toUnixTimestamp64Milli(min(created_at)) FROM {store.name}.deliveries"
+        " PREWHERE state = 'pending' WHERE created_at < fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
+        " AND next_attempt_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')",
+        {"since": since},
+    ).result_rows
+    return int(oldest) if count else since
 
 
 def write_attempts(store: Store, made: Sequence[tuple[Delivery, Attempt]]) -> None:

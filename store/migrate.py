@@ -30,13 +30,9 @@ def migrate(store: Store) -> int:
     """Bring the store's schema up to date and return its version. Raises StoreError."""
     store.command(f"CREATE DATABASE IF NOT EXISTS {store.name}")
     store.command(VERSIONS.replace("{database}", store.name))
-    there = int(store.command(f"SELECT max(version) FROM {store.name}.schema_version"))
-    ours = migrations()
+    there, ours = _version(store), migrations()
     newest = max(ours)
-    if there > newest:
-        raise StoreError(
-            f"the store's schema is version {there}, this program knows {newest}: run the newer program, or choose another database"
-        )
+    _check_known(there, newest)
     for version in sorted(number for number in ours if number > there):
         for statement in ours[version]:
             store.command(statement.replace("{database}", store.name))
@@ -44,6 +40,32 @@ def migrate(store: Store) -> int:
     _retain(store, store.database.retention)
     buffer_little(store)
     return newest
+
+
+def check_schema(store: Store) -> None:
+    """Check that the tables are this program's; a job has made them. Raises StoreError."""
+    made = (
+        "SELECT count() FROM system.tables WHERE database = {name:String} AND name = {table:String}"
+    )
+    ((count,),) = store.query(made, {"name": store.name, "table": "schema_version"}).result_rows
+    there, newest = _version(store) if count else 0, max(migrations())
+    _check_known(there, newest)
+    if there < newest:
+        raise StoreError(
+            f"the database {store.name} has schema version {there}, this program needs {newest}: start"
+            " its job first, which makes the tables (`streamgauge submit` or `streamgauge run`)"
+        )
+
+
+def _version(store: Store) -> int:
+    return int(store.command(f"SELECT max(version) FROM {store.name}.schema_version"))
+
+
+def _check_known(there: int, newest: int) -> None:
+    if there > newest:
+        raise StoreError(
+            f"the store's schema is version {there}, this program knows {newest}: run the newer program, or choose another database"
+        )
 
 
 def migrations() -> dict[int, list[str]]:

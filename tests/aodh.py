@@ -25,9 +25,16 @@ def running(store: Store, program: str) -> Iterator[Client]:
     `aodh` asks as alice of project p1 unless `roles`, `user` or `project` say otherwise; `openstack`,
     with a token alone, as an admin of no project.
     """
-    path = installed("aodhclient-3.12.0", REQUIREMENTS) / program
     serving = serve(create_app(Config(), store, RecordingSpool(), dict), "127.0.0.1:0", 2)
-    url = f"http://{serving.address}"
+    try:
+        yield asking(f"http://{serving.address}", program)
+    finally:
+        serving.close()
+
+
+def asking(url: str, program: str = "aodh") -> Client:
+    """Return what runs a client against an API, as `running` gives it."""
+    path = installed("aodhclient-3.12.0", REQUIREMENTS) / program
 
     def run(*arguments: str, fails: bool = False, **caller: str) -> str:
         command = [str(path), *_identity(program, url, caller), *arguments]
@@ -37,10 +44,7 @@ def running(store: Store, program: str) -> Iterator[Client]:
         assert (done.returncode != 0) is fails, done.stderr
         return done.stderr if fails else done.stdout
 
-    try:
-        yield run
-    finally:
-        serving.close()
+    return run
 
 
 def as_json(client: Client, *arguments: str, **caller: str) -> Any:

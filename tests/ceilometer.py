@@ -54,10 +54,17 @@ def _milliseconds(time: str) -> int:
 @contextlib.contextmanager
 def running(store: Store) -> Iterator[Client]:
     """Serve the API over the store; what it gives runs the client and returns what that prints."""
-    path = installed("ceilometerclient-2.9.0", REQUIREMENTS) / "ceilometer"
     app = create_app(Config(), store, StoringSpool(store), dict)
     serving = serve(app, "127.0.0.1:0", 2)
-    url = f"http://{serving.address}"
+    try:
+        yield asking(f"http://{serving.address}")
+    finally:
+        serving.close()
+
+
+def asking(url: str) -> Client:
+    """Return what runs the client against an API, and returns what that prints."""
+    path = installed("ceilometerclient-2.9.0", REQUIREMENTS) / "ceilometer"
 
     def run(*arguments: str, fails: bool = False) -> str:
         command = [str(path), "--os-token", "T", "--os-endpoint", url, *arguments]
@@ -71,10 +78,7 @@ def running(store: Store) -> Iterator[Client]:
         assert (done.returncode != 0) is fails, done.stderr
         return (done.stderr if fails else done.stdout).replace(url, "URL")
 
-    try:
-        yield run
-    finally:
-        serving.close()
+    return run
 
 
 def table(text: str) -> list[list[str]]:

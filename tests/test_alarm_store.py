@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from metering.alarms.attempts import resent
 from metering.alarms.definition import Alarm, AlarmChange, alarm_from
 from metering.alarms.states import AlarmState
 from metering.alarms.transitions import Attempt, Transition
@@ -15,7 +16,7 @@ from store.alarm_states import (
 )
 from store.alarms import changed_alarms, delete_alarms, write_alarms
 from store.client import Store
-from store.deliveries import pending_deliveries, write_attempts
+from store.deliveries import insert_deliveries, pending_deliveries, write_attempts
 
 AT = 4_000_000_000_000  # ms; so late that nothing of it is too old to be kept
 VERSION = AT * 1000  # µs
@@ -128,6 +129,23 @@ def test_writing_a_transition_again_changes_nothing(store: Store) -> None:
     write_transitions(store, [breach()])
     assert [rows(store, table) for table in tables] == before
     assert [d.action for d in pending_deliveries(store, 0, 10)[0]] == ["http://two/"]
+
+
+def test_a_delivery_of_long_ago_is_found_again_once_it_is_sent_again(store: Store) -> None:
+    one, other = write_transitions(store, [breach()])
+    gone = [
+        (
+            dataclasses.replace(each, state="dead", attempts=1, version=1),
+            Attempt(delivery_id=each.id, number=1, at=AT),
+        )
+        for each in (one, other)
+    ]
+    write_attempts(store, gone)
+    much_later = AT + 30 * 86_400_000
+    assert pending_deliveries(store, much_later, 10) == ([], True)
+    again = resent(gone[0][0], much_later + 1)
+    insert_deliveries(store, [again])
+    assert pending_deliveries(store, much_later, 10) == ([again], True)
 
 
 def test_what_is_repeated_is_delivered_without_a_state_or_an_entry(store: Store) -> None:

@@ -1,14 +1,12 @@
 """Dry runs and explanations over a real store."""
 
 import dataclasses
-import types
 from typing import Any
 
 import pytest
 
 import store.alarm_trials as reading
 from jobs.alarming import Trials
-from metering.alarms.buckets_verdicts import Moment
 from metering.alarms.faults import DefinitionError
 from metering.alarms.states import AlarmState
 from metering.alarms.transitions import Transition
@@ -38,9 +36,7 @@ HIGH: dict[str, Any] = {
 @pytest.fixture
 def trials(store: Store) -> Trials:
     """Dry runs over a store, beside a job whose feeds are out of order by LAG."""
-    book = types.SimpleNamespace(moment=Moment(at("10:00"), at("08:30")))
-    held: Any = types.SimpleNamespace(store=store, lag=LAG, alarms=book)
-    return Trials(held)
+    return Trials(store, LAG, lambda: at("08:30"))
 
 
 def insert(store: Store, *samples: Draft) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.main import main
-from jobs.bridge import set_aside
+from jobs.forwarding import set_aside
 from sources.pubsub_topic import LARGEST, fits, requests
 from tests.servers.pubsub import PROJECT, PubSubServer
 from tests.servers.rabbitmq import RabbitServer, connect, publish, wait_until

@@ -146,7 +146,9 @@ def test_what_still_fails_when_it_is_old_is_dead_and_lets_others_pass(store: Sto
         bench.await_states(dead=1, delivered=1)
 
 
-def test_what_is_dead_goes_out_again_by_hand(store: Store) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_is_dead_goes_out_again_by_hand(elsewhere: bool, store: Store) -> None:
+    """Of another process' hand the pool hears from the store."""
     with receiving() as receiver, delivering(store, give_up_after=100) as bench:
         receiver.stop()
         (one,) = bench.change(transition(1, "a", receiver.url))
@@ -156,7 +158,10 @@ def test_what_is_dead_goes_out_again_by_hand(store: Store) -> None:
         receiver.start()
         again = resent(dataclasses.replace(one, attempts=dead[0], version=dead[1]), bench.clock.now)
         insert_deliveries(store, [again])
-        bench.pool.offer([again])
+        if elsewhere:
+            bench.pass_(60)
+        else:
+            bench.pool.offer([again])
         bench.await_states(delivered=1)
         assert [call.key for call in receiver.calls] == [one.id]
         numbers_ = [row[0] for row in bench.rows("number", "delivery_attempts")]

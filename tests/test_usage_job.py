@@ -93,6 +93,11 @@ def sample(minute: float, volume: float, name: str = "cpu", **changes: Any) -> d
     } | changes  # fmt: skip
 
 
+def restater(running: Running) -> Restater:
+    held = running.held
+    return Restater(held.config, held.store, held.restated.put)
+
+
 def test_growth_is_split_by_hours_and_becomes_final(running: Running) -> None:
     running.push(sample(0, 0), sample(30, 300), sample(90, 900))
     running.until_rows([(0.0, "", 2, 600.0, 3600.0, 0), (1.0, "", 1, 300.0, 1800.0, 0)])
@@ -139,7 +144,7 @@ def test_a_late_sample_counts_once_it_is_restated(running: Running) -> None:
     late = f"SELECT late FROM {running.store.name}.samples FINAL WHERE volume = 1000"
     assert running.store.query(late).result_rows == [(1,)]
     assert running.rows() == before
-    restate = Restater(running.held)
+    restate = restater(running)
     scope = RestateScope(START, START + 120 * MINUTE, meter="cpu")
     expected = [
         SumChange("cpu", "p", 3600, 3, 1800.0, 2000.0),
@@ -185,4 +190,4 @@ def test_a_change_of_flavor_splits_the_hour(running: Running) -> None:
 
 def test_nothing_is_restated_before_something_is_final(running: Running) -> None:
     with pytest.raises(RestateError, match="nothing to restate"):
-        Restater(running.held)(RestateScope(START, START + MINUTE), True)
+        restater(running)(RestateScope(START, START + MINUTE), True)

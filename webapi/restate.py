@@ -7,7 +7,7 @@ import orjson
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from metering.restatement import RestateError, RestateScope
+from metering.restatement import NoJobError, RestateError, RestateScope
 from webapi.errors import RequestError, invalid_input, unknown_argument
 from webapi.fields import check_arguments
 from webapi.scope import require_admin
@@ -33,6 +33,8 @@ def restate() -> ResponseReturnValue:
         found = engine(scope, write)
     except RestateError as error:
         raise RequestError(str(error), 409) from error
+    except NoJobError as error:
+        raise RequestError(str(error), 503) from error
     told = dataclasses.asdict(found)
     for change in told["sums"]:
         change["project_id"] = change["project_id"] or None
