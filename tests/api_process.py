@@ -6,7 +6,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import yaml
 
 from tests.servers.rabbitmq import free_port, wait_until
 from tests.soak.service import PROGRAM
+from webapi.payloads import TYPE
 
 SECONDS = 120.0  # for it to start, or to end
 ADMIN = {"X-Roles": "admin"}
@@ -77,8 +78,8 @@ class ApiProcess:
         return (self.folder / "api.log").read_text().splitlines()
 
     def ask(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Return the status and the JSON that an admin is answered; a body is posted."""
-        data = None if body is None else orjson.dumps(body)
+        """Return the status and the JSON that an admin is answered; a body is posted, bytes as they are."""
+        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         sent = {"Content-Type": "application/json", **ADMIN, **headers}
         request = urllib.request.Request(f"{self.url}{path}", data, sent)
         try:
@@ -101,6 +102,11 @@ class ApiProcess:
         said = {"specversion": "1.0", "id": "1", "source": "racks", "type": kind, "time": at}
         told = self.ask("/v1/events", said, **{"Content-Type": "application/cloudevents+json"})
         assert told == (201, {"accepted": 1})
+
+    def push_payloads(self, bodies: Sequence[bytes]) -> None:
+        """Push raw payloads, such as notifications."""
+        told = self.ask("/v1/payloads", b"\n".join(bodies), **{"Content-Type": TYPE})
+        assert told == (201, {"accepted": len(bodies)})
 
     def text(self, path: str) -> str:
         """Return what an admin is answered that is no JSON."""
