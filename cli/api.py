@@ -26,8 +26,11 @@ class Api(Action):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         config = loaded(parsed_args)
-        from jobs.api import ApiError, run_api
         from jobs.faults import ConfigError
+        from jobs.lean_imports import without_unused
+
+        with without_unused():
+            from jobs.api import ApiError, run_api
 
         try:
             return int(run_api(config, parsed_args.feed, self._tell))
