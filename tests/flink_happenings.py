@@ -14,6 +14,7 @@ from metering.config import Database
 from store.alarms import write_alarms
 from store.client import Store
 from tests.alarms.transcript import alarm
+from tests.flink_api import watched_by_the_api
 from tests.flink_job import SECONDS, Job, assert_all_acknowledged, assert_the_same, eventually
 from tests.flink_racks import racks
 from tests.servers.engine import EngineServer
@@ -222,5 +223,6 @@ HAPPENINGS: Final = {
         broker_killed,
         submitted_anew,
         stopped_and_resumed,
+        watched_by_the_api,
     )
 }

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from jobs.flink_rest import Flink, FlinkError
+from tests.delivering import HERE
 from tests.flink_racks import RATES as RACK_RATES
 from tests.flink_racks import write_definitions
 from tests.servers.engine import EngineServer, engine_in
@@ -97,6 +98,7 @@ class Job:
             "usage": {"periods": list(SETTINGS.periods)},
             "decode": {"max_payload_bytes": MAX_PAYLOAD, "meters": files["meters"]},
             "derive": {"pipeline": files["pipeline"]},
+            "alarms": {"actions": {"allow": HERE}},
         }
         file = self.folder / "flink.yaml"
         file.write_text(yaml.safe_dump(config))

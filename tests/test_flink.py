@@ -20,7 +20,7 @@ def test_a_cluster_that_is_hurt_and_resumed_makes_the_tables_of_one_process(
     job: Job, service: Service
 ) -> None:
     happenings = ["worker_killed", "task_manager_killed", "submitted_anew", "stopped_and_resumed"]
-    put_through(job, service, happenings, count=6_000)
+    put_through(job, service, [*happenings, "watched_by_the_api"], count=6_000)
 
 
 def test_a_file_makes_the_tables_of_one_process(cluster: FlinkCluster, tmp_path: Path) -> None:
