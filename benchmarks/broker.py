@@ -2,13 +2,15 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.servers.rabbitmq import RabbitServer, connect, find_rabbitmq, publish
 
 QUEUE = "streamgauge.notifications"
+_TURN = 2000  # messages that are dealt out to queues over one connection each
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,32 +23,49 @@ class Filled:
 
 
 @contextlib.contextmanager
-def filled_queue(folder: Path, bodies: Iterable[bytes]) -> Iterator[Filled]:
-    """Run a broker whose queue holds these messages. Raises RuntimeError where none is installed."""
-    with broker(folder / "rabbitmq") as server:
-        _, size = fill(server, bodies)
-        where = "persistent in a classic queue of RabbitMQ, which is"
-        yield Filled(feed(server), size, where)
+def filled_queue(
+    folder: Path, bodies: Iterable[bytes], queues: int = 1, together: int = 1
+) -> Iterator[Filled]:
+    """Run a broker whose queues hold these messages in turn. Raises RuntimeError where there is none."""
+    named = [f"streamgauge-{number}" for number in range(queues)] if queues > 1 else ["streamgauge"]
+    with broker(folder / "rabbitmq", [f"{name}.notifications" for name in named]) as server:
+        _, size = fill(server, bodies, [f"{name}.notifications" for name in named], together)
+        kept = "a classic queue of RabbitMQ, which is"
+        if queues > 1:
+            kept = (
+                f"{queues} classic queues of RabbitMQ, a feed each, no instance in two, which are"
+            )
+        yield Filled(
+            [feed(server)[0] | {"name": name, "queue": name} for name in named],
+            size,
+            f"persistent in {kept}",
+        )
 
 
 @contextlib.contextmanager
-def broker(folder: Path) -> Iterator[RabbitServer]:
-    """Run a broker whose notification queue is declared. Raises RuntimeError where none is installed."""
+def broker(folder: Path, queues: Sequence[str] = (QUEUE,)) -> Iterator[RabbitServer]:
+    """Run a broker whose notification queues are declared. Raises RuntimeError where none is installed."""
     if find_rabbitmq() is None:
         raise RuntimeError("RabbitMQ is not installed; `make services` installs it")
     server = RabbitServer(folder)
     try:
         server.start()
         with connect(server.url) as connection:
-            connection.channel().queue_declare(QUEUE, durable=True, auto_delete=False)
+            for queue in queues:
+                connection.channel().queue_declare(queue, durable=True, auto_delete=False)
         yield server
     finally:
         server.stop()
 
 
-def fill(server: RabbitServer, bodies: Iterable[bytes]) -> tuple[int, int]:
-    """Put persistent messages into the queue; return how many, and of how many bytes each."""
-    size = 0
+def fill(
+    server: RabbitServer,
+    bodies: Iterable[bytes],
+    queues: Sequence[str] = (QUEUE,),
+    together: int = 1,
+) -> tuple[int, int]:
+    """Put persistent messages into queues in turn, so many to one; return how many, and their bytes each."""
+    size = count = 0
 
     def measured() -> Iterator[bytes]:
         nonlocal size
@@ -54,7 +73,11 @@ def fill(server: RabbitServer, bodies: Iterable[bytes]) -> tuple[int, int]:
             size += len(body)
             yield body
 
-    count = publish(server.url, "", QUEUE, measured())
+    every = enumerate(measured())
+    while turn := list(itertools.islice(every, _TURN)):
+        for number, queue in enumerate(queues):
+            mine = (body for at, body in turn if at // together % len(queues) == number)
+            count += publish(server.url, "", queue, mine)
     return count, size // max(count, 1)
 
 

@@ -34,11 +34,14 @@ class FlinkJob:
         return rising(lambda: self._count(table), total, seconds, self._check)
 
     def used(self) -> dict[str, float]:
-        """Return the processor time (s) that each part has used."""
-        (worker,) = self.cluster.workers()
+        """Return the processor time (s) that each part has used: each worker, the busiest first."""
+        workers = sorted(map(processor_seconds, self.cluster.workers()), reverse=True)
         manager = self.cluster.processes["taskmanager"].pid
-        pids = {"worker": worker, "TaskManager": manager, "database": self.engine.pid}
-        return {name: processor_seconds(pid) for name, pid in pids.items()}
+        return {
+            **{f"worker {number}": spent for number, spent in enumerate(workers, 1)},
+            "TaskManager": processor_seconds(manager),
+            "database": processor_seconds(self.engine.pid),
+        }
 
     def checkpoints(self) -> dict[str, Any]:
         """Return what Flink tells of the job's checkpoints."""

@@ -30,18 +30,19 @@ def samples_per_s(scale: Scale, parallelism: int) -> Iterator[Figure]:
     bodies = rounds(polls, scale.rounds, _INTERVAL, utc_now())
     with (
         folder_of_its_own() as folder,
-        filled_queue(folder, bodies) as filled,
+        filled_queue(folder, bodies, parallelism, scale.meters) as filled,
         running_on_flink(folder, filled.feeds, parallelism) as job,
     ):
         seen = list(job.counts("samples", total, _PATIENCE))
         used, checkpoints = job.used(), job.checkpoints()
     middle, _ = plateau([(seen[0][0], 0), *seen])
+    slots = "one slot does all" if parallelism == 1 else "a reader in each slot, the state in one"
     parts = ", ".join(f"{name} {spent / total * 1e6:.1f}" for name, spent in used.items())
     told = (
         f"{total:,} samples in messages of {BATCH}, {scale.instances:,} instances x {scale.meters}"
-        f" meters, 12 metadata keys, {filled.where} filled before; --parallelism {parallelism}, of"
-        f" which one slot does all; middle 80 % of samples queryable; seconds of processor a million,"
-        f" their starts included: {parts}; {machine()}"
+        f" meters, 12 metadata keys, {filled.where} filled before; --parallelism {parallelism}, {slots};"
+        f" middle 80 % of samples queryable; seconds of processor a million, their starts included:"
+        f" {parts}; {machine()}"
     )
     yield Figure(f"flink_samples_per_s_p{parallelism}", round(middle), "samples/s", told)
     if parallelism == 1:

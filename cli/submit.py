@@ -55,7 +55,9 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
         help="a folder that this machine and the workers share",
     )
     parser.add_argument("--parallelism", type=int, default=1, help="slots that the job takes")
-    parser.add_argument("--workers", type=int, default=1, help="worker processes a TaskManager")
+    parser.add_argument(
+        "--workers", type=int, help="worker processes a TaskManager; as many as slots otherwise"
+    )
     parser.add_argument(
         "--checkpoint", metavar="SECONDS", type=float, default=2.0, help="time between checkpoints"
     )

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class EmbeddedJob:
-    """Runs the pipeline over these resources.
+    """Runs the pipeline over these resources, and opens their feeds. Raises FeedError, ConfigError.
 
     Errors: what fails a bundle ends the job; `failure` says what it was. Nothing of that bundle is
         acknowledged.
@@ -24,6 +24,7 @@ class EmbeddedJob:
 
     def __init__(self, held: Resources) -> None:
         self._held = held
+        self._hub = held.hub
         self.failure: BaseException | None = None
         self.ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="job", daemon=True)
@@ -34,7 +35,7 @@ class EmbeddedJob:
 
     def stop(self) -> None:
         """Let the job write and acknowledge what it has taken, and wait for its end."""
-        self._held.hub.stop()
+        self._hub.stop()
         if self._held.store.last_error is None:
             self._thread.join(_PATIENCE)
         self._held.writer.give_up()  # a sink that waits for its store would wait for ever

@@ -1,15 +1,17 @@
 """The pipeline: one reading of this file is the data's way. The same object on every runner.
 
-feeds -> ReadFeeds -> DecodePayloads -> ShardSamples -> NormalizeSamples -> DeriveMeters -> samples
-                        |- events, alarms on them         |- settled                     |- usage
-                        '- invalid                        '- late                        '- alarms
+feeds -> ReadFeeds -> DecodePayloads -> GatherReaders -> ShardSamples -> NormalizeSamples -> ...
+                                          |- events, alarms on them        |- settled
+                                          '- invalid                       '- late
+... -> DeriveMeters -> samples, usage, alarms
 
 Every transform has a label: it names saved state, renaming one is a breaking change. In process the
-graph must stay one fused stage: no GroupByKey, Reshuffle, Flatten, side input or timer.
+graph must stay one fused stage: no GroupByKey, Reshuffle, Flatten, side input or timer. Where
+readers are apart it is two: reading with decoding, and what GatherReaders brings together.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import apache_beam as beam
 import pyarrow as pa
@@ -17,7 +19,7 @@ import pyarrow as pa
 from metering.alarms.book import AlarmBook
 from metering.config import Config
 from metering.derived.deriver import Deriver, History
-from metering.elements import LeastWatermark, Watermark
+from metering.elements import CommonTick, LeastWatermark, Watermark
 from metering.repeats import Sieve
 from metering.usage.again import Past
 from metering.usage.rules import UsageRules
@@ -30,6 +32,7 @@ from transforms import decode, derive, normalize
 from transforms.alarms import EvaluateAlarms, EvaluateEventAlarms, MatchAlarms
 from transforms.decode import DecodePayloads
 from transforms.derive import DeriveMeters
+from transforms.gather import GatherReaders
 from transforms.normalize import Incumbents, NormalizeSamples
 from transforms.shard import ShardSamples
 from transforms.usage import Telling, WindowUsage
@@ -39,7 +42,7 @@ from transforms.usage import Telling, WindowUsage
 class Parts:
     """What a process gives its pipeline; each is called where it is needed, and importable."""
 
-    hub: Callable[[], Hub]
+    hub: Callable[[int], Hub]  # of a reader
     acknowledge: Acknowledge
     outlet: Callable[[], Outlet]
     sieve: Callable[[], Sieve]
@@ -56,13 +59,22 @@ class Parts:
     watermark: Callable[[], Watermark] = Watermark
     reached: Callable[[], LeastWatermark] = LeastWatermark
     telling: Callable[[], Telling] = Telling
+    common: Callable[[], CommonTick] = CommonTick
+    readers: Sequence[int] = (0,)
+    # Beam's resource hints: where readers have some, they are in slots and processes of their own.
+    apart: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     """Lay the whole job into a pipeline."""
-    payloads = pipeline | "ReadFeeds" >> ReadFeeds(parts.hub, parts.acknowledge, config.job)
+    payloads = pipeline | "ReadFeeds" >> ReadFeeds(
+        parts.readers, parts.hub, parts.acknowledge, config.job
+    ).with_resource_hints(**parts.apart)
+    named = payloads | "DecodePayloads" >> DecodePayloads(
+        config.decode, parts.watermark
+    ).with_resource_hints(**parts.apart)
 
-    decoded = payloads | "DecodePayloads" >> DecodePayloads(config.decode, parts.watermark)
+    decoded = named | "GatherReaders" >> GatherReaders(bool(parts.apart), parts.common)
     decoded[decode.EVENTS] | "WriteEvents" >> WriteToClickHouse("events", parts.outlet)
     decoded[decode.INVALID] | "WriteInvalid" >> WriteToClickHouse("invalid", parts.outlet)
 

@@ -51,13 +51,19 @@ class Resources:
     """Open feeds and store, who writes to it, and the series (TOUCHED) that were restated."""
 
     config: Config
-    hub: Hub
     spool: SpoolFeed
     store: Store
     writer: Writer
     latest: LatestWriter
     restated: "queue.SimpleQueue[pa.Table]" = dataclasses.field(default_factory=queue.SimpleQueue)
     delivering: Delivering = dataclasses.field(default_factory=Delivering)
+
+    @functools.cached_property
+    def hub(self) -> Hub:
+        """All feeds, opened when they are first asked for. Raises FeedError, ConfigError."""
+        hub = Hub([self.spool, *feeds.build(self.config)], self.config.job.queue_bytes)
+        hub.open()
+        return hub
 
     @functools.cached_property
     def alarms(self) -> AlarmBook:
@@ -74,7 +80,8 @@ class Resources:
     def close(self) -> None:
         """Close all, and forget them."""
         self.writer.close()
-        self.hub.close()
+        if "hub" in vars(self):
+            self.hub.close()
         self.store.close()
         with _lock:
             _opened.pop(_key(self.config), None)
@@ -85,10 +92,7 @@ _lock = threading.Lock()
 
 
 def resources(config: Config) -> Resources:
-    """Return this process's resources for a configuration, opened at first use.
-
-    Raises StoreError, FeedError, ConfigError.
-    """
+    """Return this process's resources for a configuration, opened at first use. Raises StoreError."""
     with _lock:
         key = _key(config)
         if key not in _opened:
@@ -122,24 +126,18 @@ def _open(config: Config) -> Resources:
     catch_up_latest(store)
     mend_transitions(store)
     spool = SpoolFeed(SpoolSettings(name=feeds.RESERVED, **config.spool.model_dump()))
-    hub = Hub([spool, *feeds.build(config)], config.job.queue_bytes)
-    try:
-        hub.open()
-    except BaseException:
-        store.close()
-        raise
-    return Resources(config, hub, spool, store, Writer(), LatestWriter(store))
+    return Resources(config, spool, store, Writer(), LatestWriter(store))
 
 
 def _key(config: Config) -> str:
     return config.model_dump_json()
 
 
-def _hub(config: Config) -> Hub:
+def _hub(config: Config, _reader: int) -> Hub:
     return resources(config).hub
 
 
-def _acknowledge(config: Config, taken: list[Payloads]) -> None:
+def _acknowledge(config: Config, _reader: int, taken: list[Payloads]) -> None:
     held = resources(config)
     held.writer.then(lambda: held.hub.ack(taken))
 

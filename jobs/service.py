@@ -112,11 +112,12 @@ def _started(
 ) -> tuple[Resources, EmbeddedJob]:
     try:
         held = resources(config)
+        open_things.callback(held.close)
+        hub = held.hub
     except (StoreError, FeedError) as error:
         raise ServiceError(str(error)) from error
-    open_things.callback(held.close)
     if to_the_end:
-        held.hub.end_with_feeds({"files"})
+        hub.end_with_feeds({"files"})
     else:
         _deliver(config, held, open_things)
     job = EmbeddedJob(held)

@@ -6,7 +6,7 @@ Guarantee: a payload is given to `acknowledge` by the finalizer of its bundle, a
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -17,7 +17,7 @@ from metering.config import Job
 from metering.elements import Beat, FeedClock, Payloads
 from sources.hub import Hub
 
-Acknowledge = Callable[[list[Payloads]], None]
+Acknowledge = Callable[[int, list[Payloads]], None]
 
 _END = 1 << 60
 
@@ -49,12 +49,15 @@ _ENDLESS = _Endless()
 class _ReadFn(beam.DoFn):
     """One element a call: the bundle ends with it, and is acknowledged."""
 
-    def __init__(self, hub: Callable[[], Hub], acknowledge: Acknowledge, job: Job) -> None:
+    def __init__(
+        self, readers: int, hub: Callable[[int], Hub], acknowledge: Acknowledge, job: Job
+    ) -> None:
+        self._readers = readers
         self._hub = hub
         self._acknowledge = acknowledge
         self._job = job
-        self._ticked = 0.0  # s; monotonic
-        self._ending = False
+        self._ticked: dict[int, float] = {}  # s; monotonic, by reader
+        self._ending: set[int] = set()
 
     @beam.DoFn.unbounded_per_element()
     def process(
@@ -63,50 +66,56 @@ class _ReadFn(beam.DoFn):
         finalizer: Any = beam.DoFn.BundleFinalizerParam,  # before the tracker, or Beam passes it twice
         tracker: Any = beam.DoFn.RestrictionParam(_ENDLESS),
     ) -> Iterator[list[Payloads] | Beat]:
-        hub = self._hub()
+        hub = self._hub(reader)
         position = tracker.current_restriction().start
-        if self._ending:
+        if reader in self._ending:
             tracker.try_claim(_END)  # the rest of the restriction: the job ends
             return
         tracker.try_claim(position)
-        self._ending = hub.stopping or hub.drained
+        ending = hub.stopping or hub.drained
+        if ending:
+            self._ending.add(reader)
         # Alone in the first bundle is a beat: what the last process left undone is written before
         # anything newer. Alone in the last one too: for what the last payloads led to.
         job = self._job
-        if self._ticked and not self._ending:
+        ticked = self._ticked.get(reader)
+        if ticked is not None and not ending:
             taken = hub.take(job.element_payloads, job.element_bytes, job.tick, job.linger)
             if taken:
-                finalizer.register(lambda: self._acknowledge(taken))
+                finalizer.register(lambda: self._acknowledge(reader, taken))
                 yield taken
-        if self._ending or time.monotonic() - self._ticked >= job.tick / 2:
-            self._ticked = time.monotonic()
-            yield _beat(hub, reader)
+        if ending or ticked is None or time.monotonic() - ticked >= job.tick / 2:
+            self._ticked[reader] = time.monotonic()
+            yield _beat(hub, reader, self._readers)
         tracker.defer_remainder()
 
 
-def _beat(hub: Hub, reader: int) -> Beat:
+def _beat(hub: Hub, reader: int, readers: int) -> Beat:
     clocks = [
         FeedClock(name, feed.settings.disorder, hub.idle(name)) for name, feed in hub.feeds.items()
     ]
-    return Beat(int(time.time() * 1000), clocks, reader)
+    return Beat(int(time.time() * 1000), clocks, reader, readers)
 
 
 @dataclasses.dataclass
 class ReadFeeds(beam.PTransform):
-    """PBegin -> PCollection[list[Payloads] | Beat], endless until the hub stops or is drained.
+    """PBegin -> PCollection[list[Payloads] | Beat], endless until the hubs stop or are drained.
 
-    `hub` returns this process's hub of opened feeds; `acknowledge` has it acknowledge payloads once
-    they are stored. Both must be importable.
+    An element each of `readers`, which a runner may spread. `hub` returns the opened feeds of a
+    reader that this process is; `acknowledge` has them acknowledge payloads once they are stored.
+    Both must be importable.
     """
 
-    hub: Callable[[], Hub]
+    readers: Sequence[int]
+    hub: Callable[[int], Hub]
     acknowledge: Acknowledge
     job: Job
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Return one element a poll."""
+        fn = _ReadFn(len(self.readers), self.hub, self.acknowledge, self.job)
         return (
             begin
-            | "Readers" >> beam.Create([0], reshuffle=False)
-            | "Poll" >> beam.ParDo(_ReadFn(self.hub, self.acknowledge, self.job))
+            | "Readers" >> beam.Create(list(self.readers), reshuffle=False)
+            | "Poll" >> beam.ParDo(fn)
         )

@@ -2,9 +2,7 @@
 
 import contextlib
 import dataclasses
-import os
 import random
-import signal
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -85,27 +83,23 @@ def until_restarted(job: Job, before: int) -> None:
 
 
 def worker_killed(job: Job, meanwhile: Sequence[Message]) -> None:
-    before, workers = job.restarted(), job.cluster.workers()
-    assert workers
+    before = job.restarted()
     job.publish(meanwhile)
-    for pid in workers:
-        os.kill(pid, signal.SIGKILL)
+    job.kill_workers()
     until_restarted(job, before)
 
 
 def task_manager_killed(job: Job, meanwhile: Sequence[Message]) -> None:
     before = job.restarted()
     job.publish(meanwhile)
-    job.cluster.kill("taskmanager")
-    job.cluster.start_one("taskmanager")
+    job.kill_task_manager()
     until_restarted(job, before)
 
 
 def job_manager_killed(job: Job, meanwhile: Sequence[Message]) -> None:
     """The one that is started again finds the job by ZooKeeper, and goes on from its last checkpoint."""
     job.publish(meanwhile)
-    job.cluster.kill("jobmanager")
-    job.cluster.start_one("jobmanager")
+    job.kill_job_manager()
     wait_until(job.runs, "the job to run again", SECONDS)
 
 
@@ -129,9 +123,7 @@ def database_away(job: Job, meanwhile: Sequence[Message]) -> None:
 
 def broker_killed(job: Job, meanwhile: Sequence[Message]) -> None:
     job.publish(meanwhile)
-    assert job.broker is not None
-    job.broker.stop(kill=True)
-    job.broker.start()
+    job.kill_broker()
 
 
 def stopped_and_resumed(job: Job, meanwhile: Sequence[Message]) -> None:

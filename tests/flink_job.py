@@ -5,6 +5,8 @@ The database is the embedded engine behind its HTTP interface, a process of its 
 
 import contextlib
 import dataclasses
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +34,8 @@ from tests.soak.usage import SETTINGS
 
 SECONDS: Final = 180.0  # for anything to come about
 QUEUE: Final = "flink"
+# Readers of the queue, each with a slot; the state is in one of these. One has all in one step.
+SLOTS: Final = int(os.environ.get("STREAMGAUGE_FLINK_SLOTS", "2"))
 JOB: Final = {"lateness": 21_600}  # s; however long a test takes, nothing is late
 # One process does not know of racks: their definitions come and change here (tests.flink_racks).
 KNOWN: Final = "NOT startsWith(meter, 'rack.')"
@@ -54,6 +58,9 @@ USAGE: Final = (
     " GROUP BY meter, resource_id) AS series USING (meter, resource_id)"
     " WHERE start + period <= newest ORDER BY ALL"
 )
+_MADE: Final = (
+    "SELECT count() FROM system.tables WHERE database = 'metering' AND name = 'v_deliveries'"
+)
 _WRITTEN: Final = (
     "SELECT sum(total_rows) FROM system.tables WHERE database = 'metering' AND name = 'samples'"
 )
@@ -68,6 +75,8 @@ class Job:
     engine: EngineServer
     source: Source  # where its messages come from
     broker: RabbitServer | None = None  # behind it
+    slots: int = 1
+    readers: int = 1  # of its queue, each a feed
     id: str = ""
     changed: bool = False  # whether its definition files are
     published: list[Message] = dataclasses.field(default_factory=list)
@@ -93,7 +102,7 @@ class Job:
         config = {
             "database": self.engine.database(),
             "spool": {"path": str(self.folder / "spool")},
-            "feeds": [self.source.feed()],
+            "feeds": [self.source.feed() | {"name": f"feed-{n}"} for n in range(self.readers)],
             "job": JOB,
             "usage": {"periods": list(SETTINGS.periods)},
             "decode": {"max_payload_bytes": MAX_PAYLOAD, "meters": files["meters"]},
@@ -103,9 +112,11 @@ class Job:
         file = self.folder / "flink.yaml"
         file.write_text(yaml.safe_dump(config))
         cluster = self.cluster.cluster
-        at = ("--worker-pool", cluster.worker_pool, "--artifacts", str(cluster.artifacts))
+        at = ["--worker-pool", cluster.worker_pool, "--artifacts", str(cluster.artifacts)]
+        at += ["--parallelism", str(self.slots)]
         self.id, page = self.command(*words, "--config", str(file), *at).split()
         assert page == f"http://{cluster.master}/#/job/running/{self.id}/overview"
+        wait_until(self._has_tables, "the job to make its tables", SECONDS)
         wait_until(self._reads, "the job to read", SECONDS)
 
     def publish(self, messages: Sequence[Message]) -> None:
@@ -122,6 +133,33 @@ class Job:
     def flink(self) -> Flink:
         """Return Flink's REST."""
         return Flink(self.cluster.cluster.master)
+
+    def kill_workers(self) -> None:
+        """Kill the workers with -9; there are none while it starts again, after another kill."""
+        wait_until(self.cluster.workers, "a worker", SECONDS)
+        for pid in self.cluster.workers():
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_task_manager(self) -> None:
+        """Kill the TaskManager with -9 and start it again."""
+        self.cluster.kill("taskmanager")
+        self.cluster.start_one("taskmanager")
+
+    def kill_job_manager(self) -> None:
+        """Kill the JobManager with -9 and start it again."""
+        self.cluster.kill("jobmanager")
+        self.cluster.start_one("jobmanager")
+
+    def kill_broker(self) -> None:
+        """Kill RabbitMQ with -9 and start it again."""
+        assert self.broker is not None
+        self.broker.stop(kill=True)
+        self.broker.start()
+
+    def kill_database(self) -> None:
+        """Kill the database with -9 and start it again."""
+        self.engine.stop(kill=True)
+        self.engine.start()
 
     def runs(self) -> bool:
         """Return whether every part of it runs; a JobManager that starts does not know yet."""
@@ -142,8 +180,11 @@ class Job:
     def _checkpoints(self) -> int:
         return int(self.flink().checkpoints(self.id)["counts"]["completed"])
 
+    def _has_tables(self) -> bool:
+        return bool(self.engine.query(_MADE)[0][0])
+
     def _reads(self) -> bool:
-        """Return whether its queue has a consumer, bound to every exchange by then; or rows are there."""
+        """Return whether its queue has its consumers, bound to every exchange by then; or rows are there."""
         if self.broker is None:
             return bool(self.engine.query(_WRITTEN)[0][0])
         with connect(self.broker.url) as connection:
@@ -151,7 +192,7 @@ class Job:
                 found = connection.channel().queue_declare(f"{QUEUE}.notifications", passive=True)
             except amqp.exceptions.NotFound:
                 return False
-            return bool(found.consumer_count)
+            return bool(found.consumer_count == self.readers)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +207,8 @@ def job(cluster: FlinkCluster, second_rabbitmq: RabbitServer, tmp_path: Path) ->
     with engine_in(tmp_path / "engine") as engine:
         # Durable: while the job starts again it has no consumer to bind its queue anew.
         source = RabbitSource(second_rabbitmq.url, QUEUE, durable=True)
-        with ended(Job(tmp_path, cluster, engine, source, second_rabbitmq)) as job:
+        job = Job(tmp_path, cluster, engine, source, second_rabbitmq, SLOTS, SLOTS)
+        with ended(job):
             yield job
 
 

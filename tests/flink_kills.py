@@ -1,8 +1,6 @@
 """Parts of a cluster killed with -9 at random moments, while messages come; and what the tables must be then."""
 
-import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -79,38 +77,10 @@ def _published(job: Job, messages: Sequence[Message]) -> None:
             threading.Event().wait(0.2)
 
 
-def _kill_workers(job: Job) -> None:
-    # None while the job starts again, after what was killed before.
-    wait_until(job.cluster.workers, "a worker", SECONDS)
-    for pid in job.cluster.workers():
-        os.kill(pid, signal.SIGKILL)
-
-
-def _kill_task_manager(job: Job) -> None:
-    job.cluster.kill("taskmanager")
-    job.cluster.start_one("taskmanager")
-
-
-def _kill_job_manager(job: Job) -> None:
-    job.cluster.kill("jobmanager")
-    job.cluster.start_one("jobmanager")
-
-
-def _kill_broker(job: Job) -> None:
-    assert job.broker is not None
-    job.broker.stop(kill=True)
-    job.broker.start()
-
-
-def _kill_database(job: Job) -> None:
-    job.engine.stop(kill=True)
-    job.engine.start()
-
-
 KILLS: Final = {
-    "workers": _kill_workers,
-    "TaskManager": _kill_task_manager,
-    "JobManager": _kill_job_manager,
-    "RabbitMQ": _kill_broker,
-    "database": _kill_database,
+    "workers": Job.kill_workers,
+    "TaskManager": Job.kill_task_manager,
+    "JobManager": Job.kill_job_manager,
+    "RabbitMQ": Job.kill_broker,
+    "database": Job.kill_database,
 }

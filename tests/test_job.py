@@ -22,6 +22,7 @@ STEPS = [
     "DeriveMeters",
     "EvaluateAlarms",
     "EvaluateEventAlarms",
+    "GatherReaders",
     "MatchAlarms",
     "NormalizeSamples",
     "NotifyActions",

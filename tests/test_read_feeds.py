@@ -36,11 +36,11 @@ class KeepFn(beam.DoFn):
         return iter(())
 
 
-def hub() -> Hub:
+def hub(_reader: int) -> Hub:
     return HUB
 
 
-def acknowledge(taken: list[Payloads]) -> None:
+def acknowledge(_reader: int, taken: list[Payloads]) -> None:
     HUB.ack(taken)
 
 
@@ -50,7 +50,7 @@ def test_a_beat_is_alone_in_the_first_bundle_and_in_the_last_though_payloads_wai
     wait_until(lambda: not FEED.bodies, "payloads to wait")
     options = PipelineOptions(["--streaming"])
     job = beam.Pipeline(runner=fn_runner.FnApiRunner(), options=options)
-    job | ReadFeeds(hub, acknowledge, Job(element_payloads=2)) | beam.ParDo(KeepFn())
+    job | ReadFeeds([0], hub, acknowledge, Job(element_payloads=2)) | beam.ParDo(KeepFn())
     job.run().wait_until_finish()
     HUB.close()
     first, *between, last = [bundle for bundle in ELEMENTS if bundle]

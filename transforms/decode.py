@@ -3,19 +3,24 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Final
 
 import apache_beam as beam
-from apache_beam import pvalue
+import pyarrow as pa
 
 from metering.batches import together
 from metering.config import Decode
 from metering.decode import Decoded, Decoder
-from metering.elements import Beat, Payloads, Watermark
+from metering.elements import Beat, Payloads, Tick, Watermark
 from transforms.counters import count
 
+SAMPLES = "samples"
 EVENTS = "events"
 INVALID = "invalid"
+
+# Of one key: where a runner sends things by their keys, all of it goes to one place, in its order.
+Placed = tuple[bytes, tuple[str, pa.Table] | Tick]
+PLACE: Final = b"all"
 
 
 class _DecodeFn(beam.DoFn):
@@ -26,16 +31,14 @@ class _DecodeFn(beam.DoFn):
         self._decoder = Decoder(self._config)
         self._watermark = self._make_watermark()
 
-    def process(self, element: list[Payloads] | Beat) -> Iterator[Any]:
+    def process(self, element: list[Payloads] | Beat) -> Iterator[Placed]:
         if isinstance(element, Beat):
-            tick = self._watermark.tick(element)
-            yield tick
-            yield pvalue.TaggedOutput(EVENTS, tick)
+            yield PLACE, self._watermark.tick(element)
             return
         for feed, parts in itertools.groupby(element, key=lambda part: part.feed):
             decoded = self._decoded(feed, list(parts))
             self._watermark.saw(feed, decoded.newest)
-            yield from _tables(decoded)
+            yield from ((PLACE, named) for named in _tables(decoded))
 
     def _decoded(self, feed: str, parts: list[Payloads]) -> Decoded:
         bodies = [body for part in parts for body in part.bodies]
@@ -43,29 +46,29 @@ class _DecodeFn(beam.DoFn):
         return self._decoder.decode(feed, bodies, max(part.received for part in parts))
 
 
-def _tables(decoded: Decoded) -> Iterator[Any]:
+def _tables(decoded: Decoded) -> Iterator[tuple[str, pa.Table]]:
     if decoded.invalid.num_rows:
         count("invalid", decoded.invalid.num_rows)
-        yield pvalue.TaggedOutput(INVALID, decoded.invalid)
+        yield INVALID, decoded.invalid
     if decoded.events.num_rows:
         count("events", decoded.events.num_rows)
-        yield pvalue.TaggedOutput(EVENTS, decoded.events)
+        yield EVENTS, decoded.events
     if decoded.samples.num_rows:
-        yield together([decoded.samples])
+        yield SAMPLES, together([decoded.samples])
 
 
 @dataclasses.dataclass
 class DecodePayloads(beam.PTransform):
-    """PCollection[list[Payloads] | Beat] -> samples and events (tables and Ticks), invalid.
+    """PCollection[list[Payloads] | Beat] -> PCollection[(PLACE, (SAMPLES | EVENTS | INVALID, table) | Tick)].
 
-    State:  the reader's newest event times, for its watermark; an element comes to one reader.
+    State:  the newest event times of its readers' feeds, for their watermarks.
     Errors: what can't be decoded goes to `invalid` with its reason; nothing is dropped.
     """
 
     config: Decode
     watermark: Callable[[], Watermark] = Watermark
 
-    def expand(self, payloads: beam.PCollection) -> Any:
-        """Return the outputs `samples`, EVENTS and INVALID."""
+    def expand(self, payloads: beam.PCollection) -> beam.PCollection:
+        """Return what was decoded, each element named; a reader's tick behind what it read before."""
         fn = _DecodeFn(self.config, self.watermark)
-        return payloads | "Decode" >> beam.ParDo(fn).with_outputs(EVENTS, INVALID, main="samples")
+        return payloads | "Decode" >> beam.ParDo(fn).with_output_types(Placed)
