@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 import yaml
 
+from tests.own_process import PROGRAM, OwnProcess
 from tests.servers.rabbitmq import free_port, wait_until
-from tests.soak.service import PROGRAM
 from webapi.payloads import TYPE
 
 SECONDS = 120.0  # for it to start, or to end
@@ -22,7 +22,7 @@ ADMIN = {"X-Roles": "admin"}
 
 
 @dataclasses.dataclass
-class ApiProcess:
+class ApiProcess(OwnProcess):
     """An API with a configuration, a folder and a port of its own."""
 
     folder: Path
@@ -30,7 +30,9 @@ class ApiProcess:
     feeds: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     spool: Path | None = None
     port: int = dataclasses.field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.log = self.folder / "api.log"
 
     @property
     def url(self) -> str:
@@ -39,11 +41,7 @@ class ApiProcess:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = self._command()
-        with (self.folder / "api.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        self.launch(self._command())
         wait_until(self._answers, "the API to answer", SECONDS)
 
     def run(self) -> subprocess.CompletedProcess[str]:
@@ -57,25 +55,6 @@ class ApiProcess:
             timeout=SECONDS,
             check=False,
         )
-
-    def stop(self) -> int:
-        """End it by SIGTERM; return its exit code."""
-        assert self.process is not None
-        self.process.terminate()
-        code = self.process.wait(SECONDS)
-        self.process = None
-        return code
-
-    def kill(self) -> None:
-        """End it by SIGKILL, where it runs."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def said(self) -> list[str]:
-        """Return what it printed, over all its starts."""
-        return (self.folder / "api.log").read_text().splitlines()
 
     def ask(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Return the status and the JSON that an admin is answered; a body is posted, bytes as they are."""
@@ -125,8 +104,7 @@ class ApiProcess:
         return dict(self.status()["feeds"]["spool"])
 
     def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, "\n".join(self.said()[-20:])
+        self.assert_runs()
         try:
             return self.text("/healthcheck") == "OK"
         except (urllib.error.URLError, ConnectionError):

@@ -9,7 +9,7 @@ from tests.api_process import ApiProcess, ended
 from tests.flink_job import SECONDS, Job
 from tests.servers.rabbitmq import publish, wait_until
 from tests.servers.receiver import receiving
-from tests.soak.notifications import Message, message, new_id, polling, stamp
+from tests.soak.notifications import Message, measured
 
 _SEED: Final = 4
 _HOUR: Final = 3_600_000  # ms
@@ -23,7 +23,8 @@ def watched_by_the_api(job: Job, meanwhile: Sequence[Message]) -> None:
     api = ApiProcess(job.folder / "api", job.engine.database(), [job.source.feed()])
     with receiving() as receiver, ended(api):
         alarm_id = _create_alarm(api, receiver.url)
-        pushed = [_embers(90)]
+        an_hour_ago = int(time.time() * 1000) - _HOUR
+        pushed = [measured(random.Random(_SEED), "embers", 90, an_hour_ago)]
         job.published += pushed
         publish(job.broker.url, "", _SERVICE, [one.body for one in pushed])
         api.push_payloads([one.body for one in pushed])
@@ -51,21 +52,3 @@ def _create_alarm(api: ApiProcess, url: str) -> str:
 
 def _state(api: ApiProcess, alarm_id: str) -> Any:
     return api.ask(f"/v2/alarms/{alarm_id}")[1]["state"]
-
-
-def _embers(volume: int) -> Message:
-    rng = random.Random(_SEED)
-    sample = {
-        "source": "openstack",
-        "counter_name": "embers",
-        "counter_type": "gauge",
-        "counter_unit": "J",
-        "counter_volume": volume,
-        "user_id": "user",
-        "project_id": "p",
-        "resource_id": "oven",
-        "timestamp": stamp(int(time.time() * 1000) - _HOUR),
-        "resource_metadata": {},
-        "message_id": new_id(rng),
-    }
-    return message(rng, *polling(rng, [sample]))

@@ -17,7 +17,7 @@ from tests.flink_job import SECONDS, Job, assert_all_acknowledged, assert_the_sa
 from tests.flink_racks import racks
 from tests.servers.engine import EngineServer
 from tests.servers.rabbitmq import wait_until
-from tests.soak.notifications import Message, message, new_id, polling, stamp
+from tests.soak.notifications import Message, measured
 from tests.soak.service import Service
 from tests.soak.traffic import STEP, traffic
 
@@ -182,21 +182,8 @@ def _alarm(name: str, statistic: str, threshold: float) -> Alarm:
 
 
 def _bring_heat(job: Job, volume: int) -> None:
-    rng = random.Random(volume)
-    sample = {
-        "source": "openstack",
-        "counter_name": "heat",
-        "counter_type": "gauge",
-        "counter_unit": "J",
-        "counter_volume": volume,
-        "user_id": "user",
-        "project_id": "p",
-        "resource_id": "oven",
-        "timestamp": stamp(int(time.time() * 1000) - _HOUR),
-        "resource_metadata": {},
-        "message_id": new_id(rng),
-    }
-    job.publish([message(rng, *polling(rng, [sample]))])
+    an_hour_ago = int(time.time() * 1000) - _HOUR
+    job.publish([measured(random.Random(volume), "heat", volume, an_hour_ago)])
 
 
 def _history(job: Job) -> list[tuple[str, str]]:

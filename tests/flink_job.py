@@ -21,6 +21,7 @@ from jobs.flink_rest import Flink, FlinkError
 from tests.delivering import HERE
 from tests.flink_racks import RATES as RACK_RATES
 from tests.flink_racks import write_definitions
+from tests.own_process import PROGRAM
 from tests.servers.engine import EngineServer, engine_in
 from tests.servers.flink import FlinkCluster, flink_in
 from tests.servers.rabbitmq import RabbitServer, connect, wait_until
@@ -28,7 +29,7 @@ from tests.soak.comparison import differences
 from tests.soak.derived import RATES, derived_differences
 from tests.soak.notifications import MAX_PAYLOAD, Message
 from tests.soak.oracle import Expected, Row, expected
-from tests.soak.service import PROGRAM, Service, service_in
+from tests.soak.service import Service, service_in
 from tests.soak.sources import RabbitSource, Source
 from tests.soak.usage import SETTINGS
 

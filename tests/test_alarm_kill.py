@@ -49,7 +49,7 @@ def test_kills_at_random_moments_lose_no_transition(
             service.source.publish(messages[kill * A_KILL : (kill + 1) * A_KILL])
             wait_until(lambda: is_reading(service), "reading to begin", DRAIN_SECONDS)
             threading.Event().wait(rng.uniform(0, 0.6))
-            service.kill()
+            service.kill_running()
             service.spawn(element_payloads=rng.choice((1, 1, 2, 5000)))
         service.source.publish(messages[KILLS * A_KILL :])
         wait_until(lambda: service.status() is not None, "the service to answer", DRAIN_SECONDS)

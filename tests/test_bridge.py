@@ -2,7 +2,6 @@
 
 import dataclasses
 import random
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,9 @@ from hypothesis import strategies as st
 from cli.main import main
 from jobs.forwarding import set_aside
 from sources.pubsub_topic import LARGEST, fits, requests
+from tests.own_process import PROGRAM, OwnProcess
 from tests.servers.pubsub import PROJECT, PubSubServer
 from tests.servers.rabbitmq import RabbitServer, connect, publish, wait_until
-from tests.soak.service import PROGRAM
 from tests.soak.sources import RabbitSource
 
 pytestmark = pytest.mark.server
@@ -28,48 +27,26 @@ KILLS = 5
 
 
 @dataclasses.dataclass
-class Bridge:
+class Bridge(OwnProcess):
     """The bridge as a process between two servers."""
 
     folder: Path
     source: RabbitSource
     server: PubSubServer
-    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.log = self.folder / "bridge.log"
 
     def start(self) -> None:
         config = self.folder / "bridge.yaml"
         config.write_text(yaml.safe_dump({"feeds": [self.source.feed()]}))
         command = [PROGRAM, "bridge", "--config", config, "--topic", TOPIC, "--project", PROJECT]
         starts = self.starts()
-        with (self.folder / "bridge.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--endpoint", self.server.endpoint],
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-            )
-
+        self.launch([*command, "--endpoint", self.server.endpoint])
         wait_until(lambda: self.starts() > starts, "the bridge to start", 60)
 
     def starts(self) -> int:
         return sum(line.startswith("forwarding ") for line in self.said())
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.terminate()
-        code = self.process.wait(60)
-        self.process = None
-        return code
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def said(self) -> list[str]:
-        log = self.folder / "bridge.log"
-        return log.read_text().splitlines() if log.exists() else []
 
     def send(self, *bodies: bytes) -> None:
         """Publish notifications as Nova does."""

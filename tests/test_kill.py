@@ -128,7 +128,7 @@ def kill_under_load(service: Service, messages: Sequence[Message], rng: random.R
     publishing.start()
     moment = rng.uniform(0, 5 if early else BUSY)
     threading.Event().wait(moment)
-    service.kill()
+    service.kill_running()
     publishing.join()
     return service.source.waiting()
 

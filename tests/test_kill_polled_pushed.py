@@ -188,7 +188,7 @@ def kill_at_some_moment(service: Service, cloud: StubCloud, rng: random.Random, 
         wait_until(lambda: acknowledged_polls(service), "a poll to be stored", SECONDS)
     threading.Event().wait(rng.uniform(0, 1.5 if polls else 5))
     acknowledged = acknowledged_polls(service)
-    service.kill()
+    service.kill_running()
     return acknowledged
 
 

@@ -51,6 +51,24 @@ def polling(rng: random.Random, samples: list[Body]) -> tuple[str, Body]:
     }
 
 
+def measured(rng: random.Random, meter: str, volume: int, time: int) -> Message:
+    """Return a batch with one measurement, of resource `oven` in project `p`, at a time (ms)."""
+    sample = {
+        "source": "openstack",
+        "counter_name": meter,
+        "counter_type": "gauge",
+        "counter_unit": "J",
+        "counter_volume": volume,
+        "user_id": "user",
+        "project_id": "p",
+        "resource_id": "oven",
+        "timestamp": stamp(time),
+        "resource_metadata": {},
+        "message_id": new_id(rng),
+    }
+    return message(rng, *polling(rng, [sample]))
+
+
 def notification(rng: random.Random, time: int) -> tuple[str, Body]:
     """Return exchange and body of a notification of some service."""
     exchange, event_type, payload = rng.choice(

@@ -6,7 +6,6 @@ import http.client
 import json
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,26 +13,25 @@ from typing import Any, Final
 import clickhouse_connect
 import yaml
 
+from tests.own_process import PROGRAM, OwnProcess
 from tests.servers.rabbitmq import free_port, wait_until
 from tests.soak.notifications import MAX_PAYLOAD
 from tests.soak.sources import Source
 from tests.soak.usage import SETTINGS
 
-PROGRAM: Final = Path(sys.executable).with_name("streamgauge")
 PASSWORD: Final = "only-in-tests"
 START_SECONDS: Final = 120.0
 DRAIN_SECONDS: Final = 120.0
 
 
 @dataclasses.dataclass
-class Service:
+class Service(OwnProcess):
     """`streamgauge run` in a folder of its own; started as often as one likes, never twice at once."""
 
     folder: Path
     source: Source
     database: Path | None = None
     server: dict[str, Any] | None = None  # the setting `database`, where it is no folder
-    process: subprocess.Popen[bytes] | None = None
     more: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # feeds beside it
 
     def __post_init__(self) -> None:
@@ -59,17 +57,7 @@ class Service:
 
     def spawn(self, **job: Any) -> int:
         """Start it without waiting; return its pid."""
-        assert self.process is None, "it is running"
-        config = self.configure(**job)
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [PROGRAM, "run", "--config", config],
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        return self.process.pid
+        return self.launch([PROGRAM, "run", "--config", self.configure(**job)])
 
     def start(self, **job: Any) -> None:
         """Start it and wait until its status is served, and its SQL, which comes a moment later."""
@@ -77,33 +65,11 @@ class Service:
         wait_until(lambda: self.status() is not None, "the service to answer", START_SECONDS)
         wait_until(self._listens, "the SQL endpoint to answer", START_SECONDS)
 
-    def kill(self) -> None:
-        """End it by SIGKILL."""
+    def kill_running(self) -> None:
+        """End it by SIGKILL; fails where it has ended by itself."""
         self.assert_runs()
         assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-        self.process = None
-
-    def assert_runs(self) -> None:
-        """Fail with what it said last, where it has ended by itself."""
-        code = self.process.poll() if self.process else None
-        assert code is None, f"it ended by itself with {code}:\n{self.tail()}"
-
-    def stop(self, seconds: float = DRAIN_SECONDS) -> int:
-        """End it by SIGTERM and return its exit code."""
-        assert self.process is not None
-        self.process.terminate()
-        code = self.process.wait(timeout=seconds)
-        self.process = None
-        return code
-
-    def end(self) -> None:
-        """Leave nothing behind, whatever happened."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
+        self.kill()
 
     def run(self, *before: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end, `before` being a command that runs commands; return what it said."""
@@ -162,10 +128,6 @@ class Service:
         (held,) = (line for line in lines if line.startswith("VmRSS:"))
         return int(held.split()[1]) * 1024
 
-    def tail(self) -> str:
-        """Return the end of its output."""
-        return self.log.read_text(errors="replace")[-3000:]
-
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a question to the SQL endpoint."""
         with contextlib.closing(self._client()) as client:
@@ -197,4 +159,4 @@ def service_in(
     try:
         yield service
     finally:
-        service.end()
+        service.kill()
