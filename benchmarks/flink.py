@@ -36,7 +36,7 @@ def samples_per_s(scale: Scale, parallelism: int) -> Iterator[Figure]:
         seen = list(job.counts("samples", total, _PATIENCE))
         used, checkpoints = job.used(), job.checkpoints()
     middle, _ = plateau([(seen[0][0], 0), *seen])
-    slots = "one slot does all" if parallelism == 1 else "a reader in each slot, the state in one"
+    slots = "one slot does all" if parallelism == 1 else "readers apart, the state in one"
     parts = ", ".join(f"{name} {spent / total * 1e6:.1f}" for name, spent in used.items())
     told = (
         f"{total:,} samples in messages of {BATCH}, {scale.instances:,} instances x {scale.meters}"

@@ -44,7 +44,7 @@ _hubs_lock = threading.Lock()
 def worker_parts(config: Config, slots: int = 1) -> Parts:
     """Return the parts of a worker; they are asked for in its process. Raises ConfigError.
 
-    Of several slots each has a reader, as far as there are feeds, and one has all the rest besides.
+    Of several slots as many have a reader as there are feeds, and one has all the rest besides.
     """
     names = [settings.name or settings.type for settings in feeds.settings_of(config.feeds)]
     shares = shares_of(names, slots)
