@@ -105,3 +105,17 @@ def test_nothing_is_written_again_where_nothing_changed(chains: list[Chain]) -> 
     job.deriver.touch(touched_by(drafts))
     tick = Tick(ARRIVED * 1000, T0)
     assert job.deriver.tick([tick], job.shelf.history) is None
+
+
+def test_what_is_settled_in_two_windows_at_once_is_derived_in_the_later_one(
+    chains: list[Chain],
+) -> None:
+    job = Job(Deriver(chains))
+    loser, winner = (
+        _draft("a", "network.delta", volume, s, "r", "puB2") for volume, s in [(2.0, 0), (1.0, 60)]
+    )
+    job.bundle([loser, winner], None)
+    for number, mark in enumerate([T0 + 60_000, T0 + 120_000]):
+        job.bundle([], Tick((ARRIVED + number) * 1000, mark))
+    minutes = {(d.timestamp, d.volume) for d in job.derived() if d.meter == "minute"}
+    assert minutes == {(T0 + 60_000, 1.0)}

@@ -205,6 +205,7 @@ class Deriver:
         keys, moments = keys[order], since["timestamp"].dt.epoch("ms").to_numpy()[order]
         at = np.minimum(np.searchsorted(keys, rows["series"]), len(keys) - 1)
         mine = self._with_origin(chain, rows[keys[at] == rows["series"]])
+        self._open_again(place, mine, samples)
         coming = chain.before(mine, samples, self._kinds)
         if chain.arithmetic is not None:
             split = chain.arithmetic.split(coming, samples, self._kinds)
@@ -218,6 +219,16 @@ class Deriver:
         made = chain.after(made, samples, self._kinds, self._watermark.reached)
         kept: Rows = made[made["at"] >= moments[np.searchsorted(keys, made["series"])]]
         return kept
+
+    def _open_again(self, place: int, rows: Rows, samples: pa.Table) -> None:
+        """Have windows that are not complete wait: who told of a change told its oldest moment alone."""
+        window, reached = self.plan.chains[place].window, self._watermark.reached
+        if window is None:
+            return
+        if reached is not None:
+            rows = rows[(rows["at"] // window + 1) * window > reached]
+        if len(rows):
+            self._waiting.open(place, window, parents_of(rows, samples))
 
     def _with_origin(self, chain: Chain, rows: Rows) -> Rows:
         """Return rows with the number of what is derived of them."""
