@@ -32,8 +32,11 @@ SEED = int(os.environ.get("STREAMGAUGE_SOAK_SEED", "0")) or random.SystemRandom(
     1, 10**6
 )
 # Notifications and samples. pstest hands out messages in any order, which costs the job more, and
-# forgets them after 10 minutes.
+# forgets those that nobody acknowledged for 10 minutes.
 COUNTS = {RabbitSource.kind: 60_000, PubSubSource.kind: 30_000}
+SPELL = (
+    20  # kills, after which all may be acknowledged; what is killed so soon acknowledges nothing
+)
 BUSY = min(2.0, 40 / max(KILLS, 1))  # s; about what it takes to write what comes between two kills
 NOWHERE = RabbitSource("amqp://guest:guest@127.0.0.1:1/")
 EARLIER = 40 * 60_000  # ms; where the traffic's times begin
@@ -98,20 +101,26 @@ def hold_through_kills(service: Service) -> None:
     start(service)
     cuts = [len(messages) * i // (KILLS + 1) for i in range(KILLS + 2)]
     left = []
-    for first, last in itertools.pairwise(cuts[:-1]):
+    for number, (first, last) in enumerate(itertools.pairwise(cuts[:-1])):
+        if number and not number % SPELL:
+            drain(service)
         left.append(kill_under_load(service, messages[first:last], rng))
         service.spawn(element_payloads=rng.choice((3, 30, 300, 5000)))
     print("messages not acknowledged at each kill:", *left)
     assert any(left), "no kill came while anything was under way"
     service.source.publish(messages[cuts[-2] :])
-    wait_until(lambda: service.status() is not None, "the service to answer", DRAIN_SECONDS)
-    service.drain()
+    drain(service)
     assert service.stop() == 0, service.tail()
     assert service.source.waiting() == 0  # what was unacknowledged would be back
     service.start()
     assert_tables_hold(service, messages, now)
     assert_usage_holds(service)
     assert service.stop() == 0, service.tail()
+
+
+def drain(service: Service) -> None:
+    wait_until(lambda: service.status() is not None, "the service to answer", DRAIN_SECONDS)
+    service.drain()
 
 
 def kill_under_load(service: Service, messages: Sequence[Message], rng: random.Random) -> int:
