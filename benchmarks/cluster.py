@@ -21,6 +21,27 @@ from tests.servers.rabbitmq import wait_until
 _START = 180.0  # s
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Used:
+    """Processor time. Units: s"""
+
+    workers: dict[int, float]  # by process
+    manager: float
+    database: float
+
+    def since(self, before: "Used", samples: int) -> str:
+        """Return what was used since then for so many samples: each worker, the busiest first."""
+        workers = sorted(
+            (spent - before.workers.get(pid, 0) for pid, spent in self.workers.items()),
+            reverse=True,
+        )
+        parts = {f"worker {number}": spent for number, spent in enumerate(workers, 1)}
+        parts["TaskManager"] = self.manager - before.manager
+        parts["database"] = self.database - before.database
+        many = max(samples, 1)
+        return ", ".join(f"{name} {spent / many * 1e6:.1f}" for name, spent in parts.items())
+
+
 @dataclasses.dataclass
 class FlinkJob:
     """A job that runs; what it stores and uses is looked at from outside."""
@@ -33,15 +54,13 @@ class FlinkJob:
         """Yield (time in s, rows that can be queried) until there are `total`, twice a second."""
         return rising(lambda: self._count(table), total, seconds, self._check)
 
-    def used(self) -> dict[str, float]:
-        """Return the processor time (s) that each part has used: each worker, the busiest first."""
-        workers = sorted(map(processor_seconds, self.cluster.workers()), reverse=True)
-        manager = self.cluster.processes["taskmanager"].pid
-        return {
-            **{f"worker {number}": spent for number, spent in enumerate(workers, 1)},
-            "TaskManager": processor_seconds(manager),
-            "database": processor_seconds(self.engine.pid),
-        }
+    def used(self) -> Used:
+        """Return the processor time (s) that each part has used so far."""
+        return Used(
+            {pid: processor_seconds(pid) for pid in self.cluster.workers()},
+            processor_seconds(self.cluster.processes["taskmanager"].pid),
+            processor_seconds(self.engine.pid),
+        )
 
     def checkpoints(self) -> dict[str, Any]:
         """Return what Flink tells of the job's checkpoints."""

@@ -33,16 +33,19 @@ def samples_per_s(scale: Scale, parallelism: int) -> Iterator[Figure]:
         filled_queue(folder, bodies, parallelism, scale.meters) as filled,
         running_on_flink(folder, filled.feeds, parallelism) as job,
     ):
-        seen = list(job.counts("samples", total, _PATIENCE))
-        used, checkpoints = job.used(), job.checkpoints()
-    middle, _ = plateau([(seen[0][0], 0), *seen])
+        seen, came, before = [], 0, job.used()
+        for moment, count in job.counts("samples", total, _PATIENCE):
+            if count and not came:
+                came, before = count, job.used()
+            seen.append((moment, count))
+        used, checkpoints = job.used().since(before, total - came), job.checkpoints()
+    middle, whole = plateau([(seen[0][0], 0), *seen])
     slots = "one slot does all" if parallelism == 1 else "readers apart, the state in one"
-    parts = ", ".join(f"{name} {spent / total * 1e6:.1f}" for name, spent in used.items())
     told = (
         f"{total:,} samples in messages of {BATCH}, {scale.instances:,} instances x {scale.meters}"
         f" meters, 12 metadata keys, {filled.where} filled before; --parallelism {parallelism}, {slots};"
-        f" middle 80 % of samples queryable; seconds of processor a million, their starts included:"
-        f" {parts}; {machine()}"
+        f" middle 80 % of samples queryable, from the first {came:,} to the last {whole:,.0f}/s;"
+        f" seconds of processor a million since these first: {used}; {machine()}"
     )
     yield Figure(f"flink_samples_per_s_p{parallelism}", round(middle), "samples/s", told)
     if parallelism == 1:

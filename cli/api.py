@@ -33,11 +33,8 @@ class Api(Action):
             from jobs.api import ApiError, run_api
 
         try:
-            return int(run_api(config, parsed_args.feed, self._tell))
+            return int(run_api(config, parsed_args.feed, self.tell))
         except ConfigError as error:
             raise UsageError("\n".join(error.faults)) from error
         except ApiError as error:
             raise CommandError(str(error)) from error
-
-    def _tell(self, line: str) -> None:
-        print(line, file=self.app.stdout, flush=True)

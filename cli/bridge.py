@@ -55,11 +55,8 @@ class Bridge(Action):
         names = ("topic", "project", "endpoint", "credentials", "feed", "aside")
         way = Way(**{name: getattr(parsed_args, name) for name in names})
         try:
-            return int(run_bridge(config, way, self._tell))
+            return int(run_bridge(config, way, self.tell))
         except ConfigError as error:
             raise UsageError("\n".join(error.faults)) from error
         except ForwardingError as error:
             raise CommandError(str(error)) from error
-
-    def _tell(self, line: str) -> None:
-        print(line, file=self.app.stdout, flush=True)

@@ -33,6 +33,10 @@ class _Failing(Command):
 class Action(_Failing):
     """A command that does something and prints for itself."""
 
+    def tell(self, line: str) -> None:
+        """Print a line at once: the command may go on for long."""
+        print(line, file=self.app.stdout, flush=True)
+
 
 class Listing(_Failing, Lister):
     """A command that prints rows, by default as a table."""

@@ -113,9 +113,6 @@ class Worker(Action):
         from jobs.worker_pool import WorkerPoolError, run_pool
 
         try:
-            return int(run_pool(parsed_args.listen, self._tell))
+            return int(run_pool(parsed_args.listen, self.tell))
         except WorkerPoolError as error:
             raise CommandError(str(error)) from error
-
-    def _tell(self, line: str) -> None:
-        print(line, file=self.app.stdout, flush=True)

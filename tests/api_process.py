@@ -46,15 +46,7 @@ class ApiProcess(OwnProcess):
 
     def run(self) -> subprocess.CompletedProcess[str]:
         """Run it to its end; return what it said."""
-        return subprocess.run(
-            self._command(),
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        return self.run_to_end(self._command())
 
     def ask(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Return the status and the JSON that an admin is answered; a body is posted, bytes as they are."""

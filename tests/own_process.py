@@ -25,6 +25,18 @@ class OwnProcess:
             )
         return self.process.pid
 
+    def run_to_end(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+        """Run it until it ends by itself; return what it said."""
+        return subprocess.run(
+            command,
+            cwd=self.log.parent,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=END_SECONDS,
+            check=False,
+        )
+
     def assert_runs(self) -> None:
         """Fail with what it said last, where it has ended by itself."""
         code = self.process.poll() if self.process else None

@@ -1,5 +1,6 @@
 """Publishing to the queue that a RabbitMQ feed reads."""
 
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -32,7 +33,7 @@ def held(rabbitmq: RabbitServer, name: str) -> list[bytes]:
     """Take everything out of the queue, in order; all of it is persistent."""
     with connect(rabbitmq.url) as connection:
         channel = connection.channel()
-        get = lambda: channel.basic_get(f"{name}.notifications", no_ack=True)  # noqa: E731
+        get = functools.partial(channel.basic_get, f"{name}.notifications", no_ack=True)
         found = list(iter(get, None))
     assert {message.delivery_mode for message in found} <= {2}
     return [message.body for message in found]

@@ -73,15 +73,7 @@ class Service(OwnProcess):
 
     def run(self, *before: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end, `before` being a command that runs commands; return what it said."""
-        return subprocess.run(
-            [*before, PROGRAM, "run", "--config", self.configure()],
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-            check=False,
-        )
+        return self.run_to_end([*before, PROGRAM, "run", "--config", self.configure()])
 
     def run_beside(self) -> subprocess.CompletedProcess[str]:
         """Run another one on the same database folder, other ports and spool, to its end."""
