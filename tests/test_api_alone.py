@@ -84,6 +84,7 @@ def test_what_is_pushed_is_metered_once_though_the_api_is_killed_before_it_hears
         with ended(ApiProcess(tmp_path / "api", database, [feed])) as api:
             pushed = [api.push("first")]
             wait_until(lambda: queue.waiting() == 1, "the first in the queue", SECONDS)
+            wait_until(lambda: api.pushes()["records"] == 0, "the first to be confirmed", SECONDS)
             relay.hold()
             pushed.append(api.push("second"))
             wait_until(lambda: queue.waiting() == 2, "the second in the queue", SECONDS)
