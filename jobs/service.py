@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from jobs.actions import ActionsError
 from jobs.alarming import Trials
-from jobs.code_pages import page_out_code
+from jobs.code_pages import let_go_of_code, page_out_files
 from jobs.embedded import EmbeddedJob
 from jobs.resources import Resources, resources
 from jobs.restate import Restater, restate_late
@@ -30,6 +30,7 @@ from webapi.alarming import Alarming
 from webapi.app import create_app
 from webapi.serving import ServingError
 
+_LET_GO: Final = 60.0  # s between two times that code is let go of
 _SHOWN: Final = 1.0  # s between status lines on a terminal
 _SHOWN_ELSEWHERE: Final = 30.0  # s between them where the output is a file
 
@@ -59,10 +60,13 @@ def run(config: Config) -> int:
         _collect_less()
         status = Status(held, job, version("streamgauge"))
         _serve(config, held, status, open_things)
-        page_out_code()
+        page_out_files()
         _tell(config)
-        shown = time.monotonic()
+        shown = let_go = time.monotonic()
         while not stop.wait(0.2) and not (job.ended.is_set() or held.delivering.ended.is_set()):
+            if time.monotonic() - let_go >= _LET_GO:
+                let_go = time.monotonic()
+                let_go_of_code()
             if time.monotonic() - shown >= (_SHOWN if sys.stdout.isatty() else _SHOWN_ELSEWHERE):
                 shown = time.monotonic()
                 _show(status())
