@@ -62,7 +62,7 @@ def run(config: Config) -> int:
         _serve(config, held, status, open_things)
         page_out_files()
         _tell(config)
-        shown = let_go = time.monotonic()
+        shown, let_go = time.monotonic(), -_LET_GO
         while not stop.wait(0.2) and not (job.ended.is_set() or held.delivering.ended.is_set()):
             if time.monotonic() - let_go >= _LET_GO:
                 let_go = time.monotonic()
