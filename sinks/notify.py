@@ -3,6 +3,7 @@
 Guarantee: at least once. A bundle's transitions go through the job's writer, before the bundle is
     acknowledged; a crash between their writing and their delivery leaves them pending in the store.
     Natural keys are store.alarm_states' and store.deliveries': a replay changes nothing.
+    Each bundle counts what was counted beside the stream, by the pool and others, since the last.
 Errors: the writer's; what the pool failed with fails the next bundle.
 """
 
@@ -14,6 +15,7 @@ import apache_beam as beam
 from metering.alarms.transitions import Delivery, Transition
 from sinks.clickhouse import Outlet
 from store.alarm_states import write_transitions
+from transforms.counters import hand_over
 
 Offer = Callable[[Sequence[Delivery]], None]
 
@@ -34,6 +36,7 @@ class _NotifyFn(beam.DoFn):
         return iter(())
 
     def finish_bundle(self) -> None:
+        hand_over()
         if self._transitions:
             notify(self._outlet, self._offer, self._transitions)
 

@@ -13,6 +13,7 @@ from tests.soak.notifications import Message, measured
 
 _SEED: Final = 4
 _HOUR: Final = 3_600_000  # ms
+_DELIVERED: Final = "streamgauge_deliveries_delivered"
 _SERVICE: Final = "soak.notifications"  # the queue of the one process that is compared with
 
 
@@ -33,6 +34,7 @@ def watched_by_the_api(job: Job, meanwhile: Sequence[Message]) -> None:
         told = {name: call.json[name] for name in ("alarm_id", "previous", "current")}
         assert told == {"alarm_id": alarm_id, "previous": "insufficient data", "current": "alarm"}
         wait_until(lambda: _state(api, alarm_id) == "alarm", "the state to be served", SECONDS)
+        wait_until(lambda: _DELIVERED in _counted(job), "its delivery to be counted", SECONDS)
         assert api.stop() == 0
 
 
@@ -52,3 +54,7 @@ def _create_alarm(api: ApiProcess, url: str) -> str:
 
 def _state(api: ApiProcess, alarm_id: str) -> Any:
     return api.ask(f"/v2/alarms/{alarm_id}")[1]["state"]
+
+
+def _counted(job: Job) -> dict[str, int]:
+    return job.flink().counted(job.id, _DELIVERED)

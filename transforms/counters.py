@@ -1,9 +1,16 @@
-"""What the job counts, by the same names on every runner: Beam metrics, and Prometheus in this process."""
+"""What the job counts, by the same names on every runner: Beam metrics, and Prometheus in this process.
 
+State: what was counted where no bundle of Beam's is under way (by threads beside the stream), until a
+    bundle of this process takes it: Beam's metrics are those of bundles.
+"""
+
+import threading
+from collections import Counter
 from typing import Final
 
 import prometheus_client
 from apache_beam.metrics import Metrics
+from apache_beam.metrics.execution import MetricsEnvironment
 
 NAMESPACE: Final = "streamgauge"
 WHAT: Final = {
@@ -31,15 +38,35 @@ _prometheus: Final = {
     name: prometheus_client.Counter(f"{NAMESPACE}_{name}", what) for name, what in WHAT.items()
 }
 _beam: Final = {name: Metrics.counter(NAMESPACE, name) for name in WHAT}
+_beside: Final = Counter[str]()  # counted, and not in Beam's metrics yet
+_lock: Final = threading.Lock()
 
 
 def count(name: str, amount: int = 1) -> None:
-    """Count something of WHAT."""
+    """Count something of WHAT, in any thread."""
     if amount:
         _prometheus[name].inc(amount)
-        _beam[name].inc(amount)
+        _count_in_beam(name, amount)
+
+
+def hand_over() -> None:
+    """Have the bundle that calls it count what was counted outside of bundles; once each."""
+    with _lock:
+        taken = dict(_beside)
+        _beside.clear()
+    for name, amount in taken.items():
+        _count_in_beam(name, amount)
 
 
 def counted(name: str) -> int:
     """Return what this process has counted since its start."""
     return int(_prometheus[name]._value.get())
+
+
+def _count_in_beam(name: str, amount: int) -> None:
+    # Without a bundle's container Beam drops an increment.
+    if MetricsEnvironment.current_container() is not None:
+        _beam[name].inc(amount)
+        return
+    with _lock:
+        _beside[name] += amount
