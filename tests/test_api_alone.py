@@ -239,7 +239,7 @@ def test_a_database_without_a_jobs_tables_is_refused(engine: EngineServer, tmp_p
     done = ApiProcess(tmp_path / "api", {**engine.database(), "name": "nobodys"}).run()
     assert (done.returncode, done.stderr) == (
         1,
-        "the database nobodys has schema version 0, this program needs 7: start its job first, which"
+        "the database nobodys has schema version 0, this program needs 8: start its job first, which"
         " makes the tables (`streamgauge submit` or `streamgauge run`)\n",
     )
 

@@ -50,6 +50,24 @@ def test_nothing_is_final_before_every_shard_said_so(store: Store) -> None:
     assert stored_final_until(store) == START * 1000
 
 
+def test_what_is_final_stays_so_while_shards_of_another_number_begin_to_say_so(
+    store: Store,
+) -> None:
+    """A process may end between two of them, and the next is told what is final by what is stored."""
+    said = [(1, 0, 2), (2, 0, 3), (2, 1, 3), (1, 0, 4), (3, 0, 5), (3, 1, 5), (3, 2, 5)]
+    final = []
+    for at, (shards, shard, hour) in enumerate(said, 1):
+        insert_final(store, shards, shard, (START + hour * HOUR) * 1000, at)
+        final.append((stored_final_until(store) // 1000 - START) // HOUR)
+    assert final == [2, 2, 3, 4, 4, 4, 5]
+    view = (
+        f"SELECT DISTINCT state FROM {store.name}.v_usage_hourly WHERE resource_id = {{r:String}}"
+    )
+    insert_usage(store, usage_rows(row("before", 4), row("after", 5)))
+    states = [store.query(view, {"r": name}).result_rows for name in ("before", "after")]
+    assert states == [[("final",)], [("open",)]]
+
+
 def test_a_start_works_out_again_what_may_go_on(store: Store) -> None:
     now = START + 20 * HOUR
     insert_final(store, 1, 0, (START + 17 * HOUR) * 1000, 1)
