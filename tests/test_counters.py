@@ -50,7 +50,7 @@ def nothing_waits() -> None:
 def test_what_is_counted_outside_of_bundles_is_in_the_next_ones_once() -> None:
     before = counted(COUNTED)
     count(COUNTED, 3)
-    hand_over()  # there is no bundle either: it is kept
+    hand_over()  # there is no bundle here: it is kept
     assert in_beam(2) == {COUNTED: 3, "alarm_transitions": 2}
     assert in_beam(1) == {"alarm_transitions": 1}
     assert counted(COUNTED) - before == 3

@@ -38,7 +38,7 @@ _prometheus: Final = {
     name: prometheus_client.Counter(f"{NAMESPACE}_{name}", what) for name, what in WHAT.items()
 }
 _beam: Final = {name: Metrics.counter(NAMESPACE, name) for name in WHAT}
-_beside: Final = Counter[str]()  # counted, and not in Beam's metrics yet
+_waiting: Final = Counter[str]()  # counted, and not in Beam's metrics yet
 _lock: Final = threading.Lock()
 
 
@@ -46,27 +46,22 @@ def count(name: str, amount: int = 1) -> None:
     """Count something of WHAT, in any thread."""
     if amount:
         _prometheus[name].inc(amount)
-        _count_in_beam(name, amount)
+        with _lock:
+            _waiting[name] += amount
+        hand_over()
 
 
 def hand_over() -> None:
-    """Have the bundle that calls it count what was counted outside of bundles; once each."""
-    with _lock:
-        taken = dict(_beside)
-        _beside.clear()
-    for name, amount in taken.items():
-        _count_in_beam(name, amount)
+    """Have the bundle that this thread is at, if any, count all that waits; once each."""
+    # Without a bundle's container Beam drops an increment.
+    if _waiting and MetricsEnvironment.current_container() is not None:
+        with _lock:
+            taken = dict(_waiting)
+            _waiting.clear()
+        for name, amount in taken.items():
+            _beam[name].inc(amount)
 
 
 def counted(name: str) -> int:
     """Return what this process has counted since its start."""
     return int(_prometheus[name]._value.get())
-
-
-def _count_in_beam(name: str, amount: int) -> None:
-    # Without a bundle's container Beam drops an increment.
-    if MetricsEnvironment.current_container() is not None:
-        _beam[name].inc(amount)
-        return
-    with _lock:
-        _beside[name] += amount
