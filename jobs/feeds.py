@@ -48,7 +48,12 @@ def settings_of(feeds: Sequence[Mapping[str, Any]]) -> list[FeedSettings]:
 
 def build(config: Config) -> list[Feed]:
     """Return the configured feeds, not opened yet. Raises ConfigError."""
-    return [feed_class(settings.type)(settings) for settings in settings_of(config.feeds)]
+    return made(settings_of(config.feeds))
+
+
+def made(feeds: Sequence[FeedSettings]) -> list[Feed]:
+    """Return the feeds of settings, not opened yet."""
+    return [feed_class(settings.type)(settings) for settings in feeds]
 
 
 def lag(config: Config) -> int:

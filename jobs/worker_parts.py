@@ -44,10 +44,10 @@ _hubs_lock = threading.Lock()
 def worker_parts(config: Config, slots: int = 1) -> Parts:
     """Return the parts of a worker; they are asked for in its process. Raises ConfigError.
 
-    Of several slots as many have a reader as there are feeds, and one has all the rest besides.
+    Of several slots as many have a reader as there are feeds, or parts of them, and one has all the
+    rest besides.
     """
-    names = [settings.name or settings.type for settings in feeds.settings_of(config.feeds)]
-    shares = shares_of(names, slots)
+    shares = shares_of(feeds.settings_of(config.feeds), slots)
     shared = {name: functools.partial(_shared, config, name) for name in _SHARED}
     return dataclasses.replace(
         parts(config),
@@ -65,8 +65,7 @@ def _hub(config: Config, shares: Shares, reader: int) -> Hub:
     key = config.model_dump_json(), reader
     with _hubs_lock:
         if key not in _hubs:
-            mine = [feed for feed in feeds.build(config) if feed.name in shares[reader]]
-            hub = Hub(mine, config.job.queue_bytes)
+            hub = Hub(feeds.made(shares[reader]), config.job.queue_bytes)
             hub.open()
             _hubs[key] = hub
         return _hubs[key]

@@ -5,13 +5,14 @@ subclass; its name is the `type` in the configuration's list of feeds.
 """
 
 import abc
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import pydantic
 
 from metering.elements import Payloads
 
-__all__ = ["GROUP", "Feed", "FeedError", "FeedSettings", "Payloads"]
+__all__ = ["GROUP", "Feed", "FeedError", "FeedSettings", "Payloads", "SplitSettings", "dealt"]
 
 GROUP: Final = "streamgauge.feeds"
 
@@ -29,6 +30,43 @@ class FeedSettings(pydantic.BaseModel):
     idle_after: float = pydantic.Field(
         900.0, ge=0, description="seconds; empty this long, its watermark follows the clock"
     )
+
+    def split(self, readers: int) -> Sequence["FeedSettings"]:
+        """Return settings of feeds, at most so many, that together read what this one does."""
+        return [self]
+
+
+class SplitSettings(FeedSettings):
+    """Of a feed that several readers of a cluster can share, where it is told so.
+
+    Each part is a feed with a name of its own, and so with its own part of the watermark.
+    """
+
+    parts: int = pydantic.Field(
+        1, ge=1, le=64, description="readers of a cluster that share it, where slots are enough"
+    )
+
+    def split(self, readers: int) -> Sequence["SplitSettings", "dealt"]:
+        """Return its parts: as many as it is told, or as readers there are."""
+        of = min(self.parts, readers)
+        if of == 1:
+            return [self]
+        name = self.name or self.type
+        return [
+            self.model_copy(
+                update={"name": f"{name}/{number}", "parts": 1, **self.part(number, of)}
+            )
+            for number in range(of)
+        ]
+
+    @abc.abstractmethod
+    def part(self, number: int, of: int) -> dict[str, Any]:
+        """Return what is other in the settings of one of so many parts, numbered from 0."""
+
+
+def dealt(names: Sequence[str], number: int, of: int) -> list[str]:
+    """Return what one of so many parts has of these; one of them where the parts are more."""
+    return list(names[number::of]) or [names[number % len(names)]]
 
 
 class FeedError(Exception):

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 import orjson
 import pydantic
 
-from sources.feed import Feed, FeedError, FeedSettings, Payloads
+from sources.feed import Feed, FeedError, FeedSettings, Payloads, SplitSettings, dealt
 from sources.lines import Lines
 from sources.shift import message_time, shifted
 
@@ -26,7 +26,7 @@ _MOST: Final = 5000  # messages polled at once
 _MOST_BYTES: Final = 4 * 1024**2
 
 
-class FilesSettings(FeedSettings):
+class FilesSettings(SplitSettings):
     """Which files are read, how fast, and whether as of now."""
 
     type: str = "files"
@@ -39,6 +39,18 @@ class FilesSettings(FeedSettings):
     shift_to_now: bool = pydantic.Field(
         False, description="move all timestamps by one offset: the newest is now when it is sent"
     )
+
+    @pydantic.model_validator(mode="after")
+    def _divisible(self) -> "FilesSettings":
+        if self.parts > len(self.paths):
+            raise ValueError("parts must not be more than paths: a path is one reader's")
+        if self.parts > 1 and (self.speed or self.shift_to_now):
+            raise ValueError("parts must be 1 with speed or shift_to_now: they are of all files")
+        return self
+
+    def part(self, number: int, of: int) -> dict[str, Any]:
+        """Return the paths of a part."""
+        return {"paths": dealt(self.paths, number, of)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

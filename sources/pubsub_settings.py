@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import pydantic
 from pydantic import Field
 
-from sources.feed import FeedSettings
+from sources.feed import SplitSettings, dealt
 
 _SUBSCRIPTION: Final = re.compile(
     r"(projects/[^/]+/subscriptions/)?[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
@@ -34,7 +34,7 @@ Subscription = Annotated[str, pydantic.AfterValidator(_checked_subscription)]
 Endpoint = Annotated[str, pydantic.AfterValidator(checked_endpoint)]
 
 
-class PubSubSettings(FeedSettings):
+class PubSubSettings(SplitSettings):
     """Which subscriptions are pulled from, as whom, and how patient we are."""
 
     type: str = "pubsub"
@@ -73,3 +73,7 @@ class PubSubSettings(FeedSettings):
     backoff_max: float = Field(
         30.0, gt=0, description="seconds that grow to at the most, doubling, with jitter"
     )
+
+    def part(self, number: int, of: int) -> dict[str, Any]:
+        """Return the subscriptions of a part: some each, or one that several parts pull from."""
+        return {"subscriptions": dealt(self.subscriptions, number, of)}

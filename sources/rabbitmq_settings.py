@@ -2,13 +2,13 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import pydantic
 from pydantic import Field
 
-from sources.feed import FeedSettings
+from sources.feed import SplitSettings, dealt
 
 EXCHANGES: Final = (
     *("ceilometer", "nova", "glance", "cinder", "openstack", "neutron", "heat", "keystone"),
@@ -86,7 +86,7 @@ class RabbitTls(pydantic.BaseModel):
     verify: bool = Field(True, description="whether the broker's certificate and name must be good")
 
 
-class RabbitSettings(FeedSettings):
+class RabbitSettings(SplitSettings):
     """Where the brokers are, what is bound, and how patient we are."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -160,6 +160,10 @@ class RabbitSettings(FeedSettings):
             dataclasses.replace(each, password=self.password) if each.password is None else each
             for each in found
         ]
+
+    def part(self, number: int, of: int) -> dict[str, Any]:
+        """Return the topics of a part: some queues each, or one that several parts consume."""
+        return {"topics": dealt(self.topics, number, of)}
 
     def queues(self) -> dict[str, str]:
         """Return topic -> queue."""

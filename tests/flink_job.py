@@ -35,7 +35,8 @@ from tests.soak.usage import SETTINGS
 
 SECONDS: Final = 180.0  # for anything to come about
 QUEUE: Final = "flink"
-# Readers of the queue, each with a slot; the state is in one of these. One has all in one step.
+# Parts of the feed, all of one queue, each with a slot; the state is in one of these. One has all in
+# one step.
 SLOTS: Final = int(os.environ.get("STREAMGAUGE_FLINK_SLOTS", "2"))
 JOB: Final = {"lateness": 21_600}  # s; however long a test takes, nothing is late
 # One process does not know of racks: their definitions come and change here (tests.flink_racks).
@@ -77,7 +78,7 @@ class Job:
     source: Source  # where its messages come from
     broker: RabbitServer | None = None  # behind it
     slots: int = 1
-    readers: int = 1  # of its queue, each a feed
+    readers: int = 1  # of its queue, each a part of the feed
     id: str = ""
     changed: bool = False  # whether its definition files are
     published: list[Message] = dataclasses.field(default_factory=list)
@@ -103,7 +104,7 @@ class Job:
         config = {
             "database": self.engine.database(),
             "spool": {"path": str(self.folder / "spool")},
-            "feeds": [self.source.feed() | {"name": f"feed-{n}"} for n in range(self.readers)],
+            "feeds": [self.source.feed() | {"parts": self.readers}],
             "job": JOB,
             "usage": {"periods": list(SETTINGS.periods)},
             "decode": {"max_payload_bytes": MAX_PAYLOAD, "meters": files["meters"]},

@@ -86,6 +86,22 @@ def test_of_two_slots_each_has_a_reader_that_opens_its_own_feeds(tmp_path: Path)
             hub.close()
 
 
+def test_the_parts_of_a_feed_are_opened_by_a_reader_each(tmp_path: Path) -> None:
+    paths = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    for path in paths:
+        path.write_text(f'"{path.stem}"')
+    feed = {"type": "files", "paths": list(map(str, paths)), "parts": 2}
+    given = worker_parts(Config(database=Database(url="http://127.0.0.1:1"), feeds=[feed]), 2)
+    hubs = [given.hub(reader) for reader in given.readers]
+    try:
+        taken = [hub.take(10, 1000, 60, 0) for hub in hubs]
+        found = [(part.feed, part.bodies) for parts in taken for part in parts]
+        assert found == [("files/0", [b'"one"']), ("files/1", [b'"two"'])]
+    finally:
+        for hub in hubs:
+            hub.close()
+
+
 def test_a_reader_is_told_what_is_stored(tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_bytes(b"{}\n")
     nowhere = Database(url="http://127.0.0.1:1")

@@ -1,13 +1,14 @@
 """What the openstack feed can be told."""
 
 from pathlib import Path
+from typing import Any
 
 import pydantic
 
-from sources.feed import FeedSettings
+from sources.feed import SplitSettings
 
 
-class OpenStackSettings(FeedSettings):
+class OpenStackSettings(SplitSettings):
     """Which clouds are polled, what of them, how often, and how gently."""
 
     type: str = "openstack"
@@ -77,6 +78,14 @@ class OpenStackSettings(FeedSettings):
     telemetry_secret: pydantic.SecretStr | None = pydantic.Field(
         None, description="samples are signed with it; needed where decode.telemetry_secret is set"
     )
+
+    def part(self, number: int, of: int) -> dict[str, Any]:
+        """Return a part's share of this reader's resources, and of its calls."""
+        return {
+            "reader": self.reader + number * self.readers,
+            "readers": self.readers * of,
+            "concurrency": max(self.concurrency // of, 1),
+        }
 
     @property
     def radosgw_keys(self) -> tuple[str, str] | None:
