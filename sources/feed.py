@@ -46,7 +46,7 @@ class SplitSettings(FeedSettings):
         1, ge=1, le=64, description="readers of a cluster that share it, where slots are enough"
     )
 
-    def split(self, readers: int) -> Sequence["SplitSettings", "dealt"]:
+    def split(self, readers: int) -> Sequence["SplitSettings"]:
         """Return its parts: as many as it is told, or as readers there are."""
         of = min(self.parts, readers)
         if of == 1:
