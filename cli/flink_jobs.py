@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import datetime as dt
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cli.command import Action, Listing, Showing, fields_of
 from cli.errors import CommandError
@@ -91,6 +91,9 @@ class JobMetrics(Action):
         return 0
 
 
+_CHECKPOINTS: Final = 4
+
+
 class StopJob(Action):
     """End a job once what it has taken in is written and acknowledged.
 
@@ -111,9 +114,10 @@ class StopJob(Action):
                 flink.wait_ended(parsed_args.job)
                 print(where, file=self.app.stdout)
             else:
-                flink.checkpoint(parsed_args.job)
-                # What that one acknowledges is on its way to the source while this one is taken.
-                flink.checkpoint(parsed_args.job)
+                # What one covers is acknowledged by the next that tells a reader, and is on its way to
+                # the source while another is taken.
+                for _ in range(_CHECKPOINTS):
+                    flink.checkpoint(parsed_args.job)
                 flink.cancel(parsed_args.job)
         return 0
 

@@ -6,6 +6,7 @@ Errors: ClusterError says in one line what is missing.
 Source: Beam's Flink runner; docs/decisions/0013-flink.md says why these options.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -23,8 +24,10 @@ from apache_beam.runners.runner import PipelineState
 
 from jobs import pipeline
 from jobs.flink_rest import Flink, FlinkError
+from jobs.resources import prepare
 from jobs.worker_parts import worker_parts
 from metering.config import Config
+from store.client import Store, StoreError
 
 FLINK: Final = "1.19"  # what the job server is built for
 _POM: Final = Path(__file__).parents[1] / "deploy" / "flink-job-server" / "pom.xml"
@@ -64,6 +67,7 @@ def submit(config: Config, cluster: Cluster) -> str:
     jar = cluster.jar or job_server()
     flink = Flink(cluster.master)
     _check(config, cluster, jar, flink)
+    _prepare(config)
     name = f"streamgauge-{uuid.uuid4().hex[:8]}"
     job = beam.Pipeline(options=PipelineOptions(_options(cluster, jar, name)))
     pipeline.build(job, config, worker_parts(config, cluster.parallelism))
@@ -124,6 +128,15 @@ def _check(config: Config, cluster: Cluster, jar: Path, flink: Flink) -> None:
             f" --parallelism is {cluster.parallelism}: stop another job, or add TaskManagers"
         )
     _check_pool(cluster.worker_pool)
+
+
+def _prepare(config: Config) -> None:
+    """Make the tables: of the workers that open the store at once none can. Raises ClusterError."""
+    try:
+        with contextlib.closing(Store(config.database)) as store:
+            prepare(store, config)
+    except StoreError as error:
+        raise ClusterError(str(error)) from error
 
 
 def _check_pool(address: str) -> None:

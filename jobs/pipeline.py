@@ -1,13 +1,14 @@
 """The pipeline: one reading of this file is the data's way. The same object on every runner.
 
 feeds -> ReadFeeds -> DecodePayloads -> GatherReaders -> ShardSamples -> NormalizeSamples -> ...
-                                          |- events, alarms on them        |- settled
+                                          |- events                        |- settled
                                           '- invalid                       '- late
-... -> DeriveMeters -> samples, usage, alarms
+... -> DeriveMeters -> samples, usage; samples and events -> GatherPlaces -> alarms
 
 Every transform has a label: it names saved state, renaming one is a breaking change. In process the
 graph must stay one fused stage: no GroupByKey, Reshuffle, Flatten, side input or timer. Where
-readers are apart it is two: reading with decoding, and what GatherReaders brings together.
+readers are apart it is three: reading with decoding, the places that hold the state behind
+GatherReaders, and behind GatherPlaces the alarms.
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from metering.alarms.book import AlarmBook
 from metering.config import Config
 from metering.derived.deriver import Deriver, History
 from metering.elements import CommonTick, LeastWatermark, Watermark
+from metering.places import Place, Places
 from metering.repeats import Sieve
 from metering.usage.again import Past
 from metering.usage.rules import UsageRules
@@ -30,9 +32,10 @@ from sources.hub import Hub
 from sources.read_feeds import Acknowledge, ReadFeeds
 from transforms import decode, derive, normalize
 from transforms.alarms import EvaluateAlarms, EvaluateEventAlarms, MatchAlarms
-from transforms.decode import DecodePayloads
+from transforms.decode import EVENTS, SAMPLES, DecodePayloads
 from transforms.derive import DeriveMeters
 from transforms.gather import GatherReaders
+from transforms.gather_places import GatherPlaces, Waiting
 from transforms.normalize import Incumbents, NormalizeSamples
 from transforms.shard import ShardSamples
 from transforms.usage import Telling, WindowUsage
@@ -45,44 +48,48 @@ class Parts:
     hub: Callable[[int], Hub]  # of a reader
     acknowledge: Acknowledge
     outlet: Callable[[], Outlet]
-    sieve: Callable[[], Sieve]
+    sieve: Callable[[Place], Sieve]
     incumbents: Incumbents
     final_until: Callable[[], int | None]
     restated: Callable[[], list[pa.Table]]
-    usage_windows: Callable[[], UsageWindows]
+    usage_windows: Callable[[Place], UsageWindows]
     past: Callable[[], Past]
-    deriver: Callable[[], Deriver]
+    deriver: Callable[[Place], Deriver]
     history: History
     alarms: Callable[[], AlarmBook]
     offer: Offer
-    # One a process that makes one of each step; where a runner makes several they share one.
-    watermark: Callable[[], Watermark] = Watermark
-    reached: Callable[[], LeastWatermark] = LeastWatermark
-    telling: Callable[[], Telling] = Telling
-    common: Callable[[], CommonTick] = CommonTick
+    # One a process or place that makes one of each step; where a runner makes several they share one.
+    watermark: Callable[[], Watermark]
+    reached: Callable[[Place], LeastWatermark]
+    telling: Callable[[Place], Telling]
+    common: Callable[[Place], CommonTick]
+    waiting: Callable[[Place], Waiting]
+    common_of_places: Callable[[Place], CommonTick]
     readers: Sequence[int] = (0,)
-    # Beam's resource hints: where readers have some, they are in slots and processes of their own.
+    places: Places = dataclasses.field(default_factory=Places)
+    # Beam's resource hints: where readers have some, and alarms, each is in slots and processes of its own.
     apart: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    alone: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     """Lay the whole job into a pipeline."""
+    places = parts.places
     payloads = pipeline | "ReadFeeds" >> ReadFeeds(
         parts.readers, parts.hub, parts.acknowledge, config.job
     ).with_resource_hints(**parts.apart)
     named = payloads | "DecodePayloads" >> DecodePayloads(
-        config.decode, parts.watermark
+        config.decode, parts.watermark, places
     ).with_resource_hints(**parts.apart)
 
-    decoded = named | "GatherReaders" >> GatherReaders(bool(parts.apart), parts.common)
-    decoded[decode.EVENTS] | "WriteEvents" >> WriteToClickHouse("events", parts.outlet)
+    decoded = named | "GatherReaders" >> GatherReaders(bool(parts.apart), places, parts.common)
+    events = decoded[decode.EVENTS] | "WriteEvents" >> WriteToClickHouse("events", parts.outlet)
     decoded[decode.INVALID] | "WriteInvalid" >> WriteToClickHouse("invalid", parts.outlet)
 
-    keyed = decoded.samples | "ShardSamples" >> ShardSamples(config.job.shards)
-    rules = UsageRules.of(config.usage, config.job.lateness)
+    keyed = decoded.samples | "ShardSamples" >> ShardSamples(places)
     normal = keyed | "NormalizeSamples" >> NormalizeSamples(
-        config.job.shards,
-        rules,
+        places,
+        UsageRules.of(config.usage, config.job.lateness),
         parts.sieve,
         parts.incumbents,
         parts.final_until,
@@ -92,20 +99,32 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     normal[normalize.SETTLED] | "WriteSettled" >> WriteSettled(parts.outlet)
     normal[normalize.LATE] | "WriteLate" >> WriteToClickHouse("late", parts.outlet)
 
-    derived = normal.samples | "DeriveMeters" >> DeriveMeters(
-        config.job.shards, parts.deriver, parts.history
-    )
+    derived = normal.samples | "DeriveMeters" >> DeriveMeters(places, parts.deriver, parts.history)
     derived[derive.REVISED] | "WriteRevised" >> WriteSettled(parts.outlet)
-    derived.samples | "WriteSamples" >> WriteToClickHouse("samples", parts.outlet)
+    samples = derived.samples | "WriteSamples" >> WriteToClickHouse("samples", parts.outlet)
 
     usage = derived.samples | "WindowUsage" >> WindowUsage(
-        config.job.shards, parts.usage_windows, parts.past, parts.telling
+        places, parts.usage_windows, parts.past, parts.telling
     )
     usage | "WriteUsage" >> WriteUsage(parts.outlet)
 
-    matched = derived.samples | "MatchAlarms" >> MatchAlarms(parts.alarms)
-    transitions = matched | "EvaluateAlarms" >> EvaluateAlarms(parts.alarms)
-    transitions | "NotifyActions" >> NotifyActions(parts.outlet, parts.offer)
+    _watch(samples, events, parts)
 
-    by_events = decoded[decode.EVENTS] | "EvaluateEventAlarms" >> EvaluateEventAlarms(parts.alarms)
-    by_events | "NotifyEventActions" >> NotifyActions(parts.outlet, parts.offer)
+
+def _watch(samples: beam.PCollection, events: beam.PCollection, parts: Parts) -> None:
+    """Lay the alarms on what was written."""
+    written = (samples, events) | "GatherPlaces" >> GatherPlaces(
+        parts.alone, parts.places, parts.common_of_places, parts.waiting
+    )
+    match, evaluate = MatchAlarms(parts.alarms), EvaluateAlarms(parts.alarms)
+    on_events = EvaluateEventAlarms(parts.alarms)
+    notify = NotifyActions(parts.outlet, parts.offer)
+    matched = written[SAMPLES] | "MatchAlarms" >> match.with_resource_hints(**parts.alone)
+    transitions = matched | "EvaluateAlarms" >> evaluate.with_resource_hints(**parts.alone)
+    transitions | "NotifyActions" >> notify.with_resource_hints(**parts.alone)
+
+    by_events = written[EVENTS] | "EvaluateEventAlarms" >> on_events.with_resource_hints(
+        **parts.alone
+    )
+    notify = NotifyActions(parts.outlet, parts.offer)
+    by_events | "NotifyEventActions" >> notify.with_resource_hints(**parts.alone)

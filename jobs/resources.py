@@ -9,7 +9,8 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -23,7 +24,8 @@ from metering.conflicts import Stored
 from metering.derived.deriver import Deriver
 from metering.derived.pipeline_file import read_pipeline
 from metering.draft import Draft
-from metering.elements import Payloads
+from metering.elements import CommonTick, LeastWatermark, Payloads, Watermark
+from metering.places import Place, Places
 from metering.repeats import Sieve
 from metering.usage.again import Past
 from metering.usage.rules import UsageRules
@@ -40,10 +42,20 @@ from store.derived import recalled_deriver
 from store.history import history
 from store.incumbents import incumbents
 from store.latest import catch_up_latest
-from store.migrate import migrate
+from store.migrate import check_schema, migrate
 from store.recall import recalled_sieve
 from store.usage import recalled_windows, stored_final_until, stored_usage
 from store.usage_since import keep_usage_since
+from transforms.usage import Telling
+
+# What the steps of a place begin with; nothing of it is in the store.
+OF_PLACE: Final[dict[str, Callable[[], Any]]] = {
+    "reached": LeastWatermark,
+    "telling": Telling,
+    "common": CommonTick,
+    "common_of_places": CommonTick,
+    "waiting": list,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +80,17 @@ class Resources:
     @functools.cached_property
     def alarms(self) -> AlarmBook:
         """The alarms of this process, as the store has them."""
+        return self._book(ahead=False)
+
+    @functools.cached_property
+    def alarms_apart(self) -> AlarmBook:
+        """The same where other processes write samples."""
+        return self._book(ahead=True)
+
+    def _book(self, ahead: bool) -> AlarmBook:
         writer, run = self.writer, uuid.uuid4().hex
         shelf = AlarmShelf(self.store, writer.flush, writer.write, _now, run, self.lag)
-        return AlarmBook(shelf, round(self.config.alarms.repeat * 1000), _now())
+        return AlarmBook(shelf, round(self.config.alarms.repeat * 1000), _now(), ahead)
 
     @property
     def lag(self) -> int:
@@ -91,13 +111,22 @@ _opened: dict[str, Resources] = {}
 _lock = threading.Lock()
 
 
-def resources(config: Config) -> Resources:
-    """Return this process's resources for a configuration, opened at first use. Raises StoreError."""
+def resources(config: Config, prepared: bool = False) -> Resources:
+    """Return this process's resources for a configuration, opened at first use. Raises StoreError.
+
+    A store that was `prepared` for several processes is left as it is.
+    """
     with _lock:
         key = _key(config)
         if key not in _opened:
-            _opened[key] = _open(config)
+            _opened[key] = _open(config, prepared)
         return _opened[key]
+
+
+def prepare(store: Store, config: Config) -> None:
+    """Make a store ready for the job, before it starts; one process at a time. Raises StoreError."""
+    migrate(store)
+    keep_usage_since(store, config.usage.periods)
 
 
 def parts(config: Config) -> Parts:
@@ -116,15 +145,24 @@ def parts(config: Config) -> Parts:
         history=functools.partial(_samples_since, config),
         alarms=functools.partial(_alarms, config),
         offer=functools.partial(_offer, config),
+        places=Places(config.job.shards),
+        watermark=Watermark,
+        **{name: functools.partial(_begun, make) for name, make in OF_PLACE.items()},
     )
 
 
-def _open(config: Config) -> Resources:
+def _begun(make: Callable[[], Any], _place: Place) -> Any:
+    return make()
+
+
+def _open(config: Config, prepared: bool) -> Resources:
     store = Store(config.database)
-    migrate(store)
-    keep_usage_since(store, config.usage.periods)
-    catch_up_latest(store)
-    mend_transitions(store)
+    if prepared:
+        check_schema(store)
+    else:
+        prepare(store, config)
+        catch_up_latest(store)
+        mend_transitions(store)
     spool = SpoolFeed(SpoolSettings(name=feeds.RESERVED, **config.spool.model_dump()))
     return Resources(config, spool, store, Writer(), LatestWriter(store))
 
@@ -159,29 +197,29 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _sieve(config: Config) -> Sieve:
-    held = resources(config)
-    job = config.job
-    return recalled_sieve(held.store, job.remembered_ids, job.lateness, int(time.time()))
+def _sieve(config: Config, place: Place) -> Sieve:
+    held, job = resources(config), config.job
+    ids = job.remembered_ids // place.count
+    return recalled_sieve(held.store, ids, job.lateness, int(time.time()), place)
 
 
 def _final_until(config: Config) -> int | None:
     return stored_final_until(resources(config).store)
 
 
-def _usage_windows(config: Config) -> UsageWindows:
+def _usage_windows(config: Config, place: Place) -> UsageWindows:
     rules = UsageRules.of(config.usage, config.job.lateness)
-    return recalled_windows(resources(config).store, rules)
+    return recalled_windows(resources(config).store, rules, place)
 
 
 def _past(config: Config) -> Past:
     return Past(functools.partial(_samples_since, config), functools.partial(_usage_since, config))
 
 
-def _deriver(config: Config) -> Deriver:
+def _deriver(config: Config, place: Place) -> Deriver:
     derive = config.derive
     chains = read_pipeline(derive.pipeline, round(derive.max_gap * 1000)) if derive.enabled else []
-    return recalled_deriver(resources(config).store, chains)
+    return recalled_deriver(resources(config).store, chains, place)
 
 
 def _samples_since(config: Config, since: pa.Table) -> pa.Table:
@@ -199,7 +237,10 @@ def _restated(config: Config) -> list[pa.Table]:
     return [waiting.get() for _ in range(waiting.qsize())]
 
 
-def _incumbents(config: Config, drafts: Sequence[Draft], contested: Sequence[str]) -> list[Stored]:
+def _incumbents(
+    config: Config, place: Place, drafts: Sequence[Draft], contested: Sequence[str]
+) -> list[Stored]:
     held = resources(config)
     # What came before is asked about too.
-    return held.writer.ask(lambda: incumbents(held.store, drafts, contested))
+    found = held.writer.ask(lambda: incumbents(held.store, drafts, contested))
+    return [row for row in found if place.holds(row.draft.resource_id)]

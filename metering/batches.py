@@ -42,6 +42,23 @@ def together(tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(filled).unify_dictionaries().combine_chunks()
 
 
+def compacted(table: pa.Table) -> pa.Table:
+    """Return a table whose dictionaries have no text that no row has."""
+    columns = [_compacted(column) for column in table.columns]
+    return pa.table(columns, schema=table.schema)
+
+
+def _compacted(column: pa.ChunkedArray) -> Any:
+    if not pa.types.is_dictionary(column.type):
+        return column
+    array = column.combine_chunks()
+    used, indices = np.unique(array.indices.to_numpy(), return_inverse=True)
+    if len(used) == len(array.dictionary):
+        return column
+    texts = array.dictionary.take(pa.array(used))
+    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), texts)
+
+
 def newest(samples: pa.Table, events: pa.Table) -> int | None:
     """Return the newest event time in ms, None where there is none."""
     times = [pc.max(samples["timestamp"]), pc.max(events["generated"])]

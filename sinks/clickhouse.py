@@ -27,6 +27,7 @@ from store.rows import (
     insert_samples,
     insert_usage,
 )
+from transforms.windowed import windowed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,27 +81,31 @@ class _WriteFn(beam.DoFn):
         self._outlet = self._make_outlet()
 
     def start_bundle(self) -> None:
-        self._tables: list[pa.Table] = []
+        self._elements: list[Any] = []
 
-    def process(self, element: Any) -> Iterator[None]:
-        table = element[1] if isinstance(element, tuple) else element
-        if not isinstance(table, Tick | Touched):
-            self._tables.append(table)
+    def process(self, element: Any) -> Iterator[Any]:
+        self._elements.append(element)
         return iter(())
 
-    def finish_bundle(self) -> None:
-        self._outlet.write(self._table, self._tables)
+    def finish_bundle(self) -> Iterator[Any]:
+        bare = [one[1] if isinstance(one, tuple) else one for one in self._elements]
+        tables = [one for one in bare if not isinstance(one, Tick | Touched)]
+        self._outlet.write(self._table, tables)
+        return map(windowed, self._elements)
 
 
 @dataclasses.dataclass
 class WriteToClickHouse(beam.PTransform):
-    """PCollection[table | (shard, table | Touched | Tick)] -> nothing; `table` names the rows (_WRITERS)."""
+    """PCollection[table | (shard, table | Touched | Tick)] -> the same, once its rows were given to the writer.
+
+    `table` names the rows (_WRITERS).
+    """
 
     table: str
     outlet: Callable[[], Outlet]
 
     def expand(self, tables: beam.PCollection) -> beam.PCollection:
-        """Write at the end of each bundle."""
+        """Write at the end of each bundle, then give on what came."""
         return tables | "Write" >> beam.ParDo(_WriteFn(self.table, self.outlet))
 
 

@@ -99,10 +99,14 @@ def count_in(store: Store, query: SamplesQuery) -> int:
 
 
 def sliced(store: Store, query: SamplesQuery, end: int) -> Iterator[pa.Table]:
-    """Yield samples in slices of time, up to an end (ms) about as many in each; the last has the rest."""
+    """Yield samples in slices of time, up to an end (ms) about as many in each; the last has the rest.
+
+    The newest come first: of samples that are written meanwhile, each newer than all of its series
+    before, none is left out that is older than one which is read.
+    """
     parts = math.ceil(count_in(store, query) / _SLICE)
     width = max(math.ceil((end - query.start) / max(parts, 1)), 1)
-    for nth in range(parts):
+    for nth in reversed(range(parts)):
         start = query.start + nth * width
         last = nth == parts - 1
         part = dataclasses.replace(query, start=start, end=None if last else start + width)

@@ -8,8 +8,10 @@ import pyarrow as pa
 
 from metering.derived.chain import Chain
 from metering.derived.deriver import Deriver
+from metering.places import WHOLE, Place
 from metering.schema import SAMPLES, TOUCHED
 from store.client import Store
+from store.placed import placed
 
 # Seconds before the newest arrival; what follows from what came since may not be written: it is at the
 # next tick, and nothing newer is stored before (ReadFeeds), but payloads may have waited for a store
@@ -20,18 +22,19 @@ _SERIES: Final = ["meter", "resource_id"]
 _NEWEST: Final = (
     "SELECT meter::String AS meter, resource_id, max(newest) AS last,"
     " last.type AS type, last.unit AS unit, last.volume AS volume, last.timestamp AS timestamp,"
-    " last.metadata AS metadata FROM {database}.latest WHERE meter IN {meters:Array(String)}"
+    " last.metadata AS metadata FROM {database}.latest"
+    " WHERE meter IN {meters:Array(String)} AND {placed}"
     " GROUP BY meter, resource_id"
 )
 _LATE: Final = (
     "SELECT meter::String AS meter, resource_id, min(timestamp) AS timestamp"
-    " FROM {database}.samples WHERE late > 0 AND meter IN {meters:Array(String)}"
+    " FROM {database}.samples WHERE late > 0 AND meter IN {meters:Array(String)} AND {placed}"
     " GROUP BY meter, resource_id"
 )
 _LAST: Final = (
     "FROM {database}.samples AS s WHERE s.recorded_at >="
     " (SELECT max(recorded_at) FROM {database}.samples) - {arrived:UInt32}"
-    " AND s.late != 1 AND s.meter IN {meters:Array(String)}"
+    " AND s.late != 1 AND s.meter IN {meters:Array(String)} AND {placed}"
 )
 _COUNTED: Final = (
     "SELECT s.meter::String AS meter, s.resource_id AS resource_id, min(s.timestamp) AS timestamp,"
@@ -40,7 +43,7 @@ _COUNTED: Final = (
 )
 _FIRSTS: Final = (
     "SELECT meter::String AS meter, resource_id, min(first) AS first FROM {database}.latest"
-    " WHERE meter IN {meters:Array(String)} GROUP BY meter, resource_id"
+    " WHERE meter IN {meters:Array(String)} AND {placed} GROUP BY meter, resource_id"
 )
 _OPERANDS: Final = (
     "SELECT s.meter::String AS meter, s.resource_id AS resource_id, min(s.timestamp) AS timestamp"
@@ -48,8 +51,8 @@ _OPERANDS: Final = (
 )
 
 
-def recalled_deriver(store: Store, chains: Sequence[Chain]) -> Deriver:
-    """Return a deriver that knows the newest sample of each stored series.
+def recalled_deriver(store: Store, chains: Sequence[Chain], place: Place = WHOLE) -> Deriver:
+    """Return a deriver that knows the newest sample of each of a place's stored series.
 
     What the last process may not have derived again, of samples out of order, is worked out again at
     the first tick. Raises StoreAwayError.
@@ -58,16 +61,16 @@ def recalled_deriver(store: Store, chains: Sequence[Chain]) -> Deriver:
     found = store.query(f"SELECT DISTINCT meter::String FROM {store.name}.latest").result_rows
     meters = [meter for (meter,) in found if deriver.plan.places(meter)]
     if meters:
-        deriver.know(_newest(store, meters, any(chain.needs_metadata for chain in chains)))
-        for series in _behind(store, deriver, meters):
+        deriver.know(_newest(store, place, meters, any(chain.needs_metadata for chain in chains)))
+        for series in _behind(store, place, deriver, meters):
             deriver.touch(series)
     return deriver
 
 
-def _newest(store: Store, meters: list[str], metadata: bool) -> pa.Table:
+def _newest(store: Store, place: Place, meters: list[str], metadata: bool) -> pa.Table:
     """Return the newest sample of each series (SAMPLES), as far as what follows depends on it."""
     sql = _NEWEST if metadata else _NEWEST.replace("last.metadata AS", "'{}' AS")
-    rows = _asked(store, sql, meters)
+    rows = _asked(store, place, sql, meters)
     blank = pa.array([""] * rows.num_rows, pa.string())
     columns: list[Any] = []
     for field in SAMPLES:
@@ -81,20 +84,20 @@ def _newest(store: Store, meters: list[str], metadata: bool) -> pa.Table:
     return pa.table(columns, schema=SAMPLES)
 
 
-def _behind(store: Store, deriver: Deriver, meters: list[str]) -> list[pa.Table]:
+def _behind(store: Store, place: Place, deriver: Deriver, meters: list[str]) -> list[pa.Table]:
     """Return series (TOUCHED) with samples that came last and of which less is derived than of others.
 
     Also those with late samples: `latest` may name one, and nothing is derived of these.
     """
-    behind = [_asked(store, _LATE, meters).cast(TOUCHED)]
+    behind = [_asked(store, place, _LATE, meters).cast(TOUCHED)]
     derived = sorted({name for meter in meters for name in deriver.plan.names(meter)})
-    counted = _frame(_asked(store, _COUNTED, [*meters, *derived]))
-    firsts = pl.DataFrame(_asked(store, _FIRSTS, meters))
+    counted = _frame(_asked(store, place, _COUNTED, [*meters, *derived]))
+    firsts = pl.DataFrame(_asked(store, place, _FIRSTS, meters))
     counted = counted.join(firsts, on=_SERIES, how="left")
-    for place, chain in enumerate(deriver.plan.chains):
-        mine = [meter for meter in meters if place in deriver.plan.places(meter)]
+    for nth, chain in enumerate(deriver.plan.chains):
+        mine = [meter for meter in meters if nth in deriver.plan.places(meter)]
         if chain.arithmetic is not None:
-            behind.append(_asked(store, _OPERANDS, mine, _ARRIVED_LAST).cast(TOUCHED))
+            behind.append(_asked(store, place, _OPERANDS, mine, _ARRIVED_LAST).cast(TOUCHED))
         else:
             names = {meter: sorted(chain.makes(meter)) for meter in mine}
             behind.append(_missing(counted.filter(pl.col("meter").is_in(mine)), names, counted))
@@ -118,8 +121,10 @@ def _missing(parents: pl.DataFrame, names: dict[str, list[str]], counted: pl.Dat
     return found.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(TOUCHED)
 
 
-def _asked(store: Store, sql: str, meters: list[str], arrived: int = _ARRIVED) -> pa.Table:
-    sql = sql.replace("{database}", store.name)
+def _asked(
+    store: Store, place: Place, sql: str, meters: list[str], arrived: int = _ARRIVED
+) -> pa.Table:
+    sql = sql.replace("{database}", store.name).replace("{placed}", placed(place))
     return store.query_arrow(sql, {"meters": meters, "arrived": arrived})
 
 

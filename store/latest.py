@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from metering.places import WHOLE, Place
 from store.client import Store
+from store.placed import placed
 
 _BEHIND: Final = 600  # s; more than `latest` may be behind `samples` (sinks.latest)
 _ASKED: Final = 1000  # series a statement names
@@ -36,13 +38,14 @@ def mend_latest(store: Store, series: Sequence[Series]) -> None:
         store.query(_statement(store, where), named)
 
 
-def catch_up_latest(store: Store) -> None:
-    """Bring `latest` up to what `samples` holds, should the last process have ended between the two."""
+def catch_up_latest(store: Store, place: Place = WHOLE) -> None:
+    """Bring a place's rows up to what `samples` holds, should the last process have ended between the two."""
     newest = f"(SELECT max(recorded_at) FROM {store.name}.samples)"
-    store.command(_statement(store, f"recorded_at >= {newest} - {_BEHIND}"))
+    store.command(_statement(store, f"recorded_at >= {newest} - {_BEHIND} AND {placed(place)}"))
     overruled = store.query(
         f"SELECT DISTINCT resource_id, meter::String FROM {store.name}.samples"
         f" WHERE is_deleted AND version > 0 AND recorded_at >= {newest} - 86400"
+        f" AND {placed(place)}"
     )
     mend_latest(store, [(resource, meter) for resource, meter in overruled.result_rows])
 

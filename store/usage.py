@@ -5,10 +5,12 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
+from metering.places import WHOLE, Place
 from metering.schema import TOUCHED, USAGE
 from metering.usage.rules import UsageRules
 from metering.usage.windows import UsageWindows
 from store.client import Store
+from store.placed import placed
 from store.queries.finality import final_until
 
 _ASKED: Final = 1000  # series a query asks for
@@ -46,8 +48,8 @@ def stored_usage(store: Store, since: pa.Table) -> pa.Table:
     return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
 
-def recalled_windows(store: Store, rules: UsageRules) -> UsageWindows:
-    """Return windows that know the stored series; those that may go on are worked out again.
+def recalled_windows(store: Store, rules: UsageRules, place: Place = WHOLE) -> UsageWindows:
+    """Return windows that know a place's stored series; those that may go on are worked out again.
 
     These are the series whose newest window is not final, and those with samples that came when the
     last process may not have written what followed from them.
@@ -55,7 +57,7 @@ def recalled_windows(store: Store, rules: UsageRules) -> UsageWindows:
     windows = UsageWindows(rules, stored_final_until(store))
     series = store.query_arrow(
         "SELECT meter::String AS meter, resource_id, max(newest.timestamp) AS timestamp"
-        f" FROM {store.name}.latest GROUP BY meter, resource_id"
+        f" FROM {store.name}.latest WHERE {placed(place)} GROUP BY meter, resource_id"
     ).cast(TOUCHED)
     if not series.num_rows:
         return windows
@@ -64,18 +66,18 @@ def recalled_windows(store: Store, rules: UsageRules) -> UsageWindows:
     if windows.final_until is not None:
         since = windows.final_until - rules.longest_gap
         live = live.filter(pl.col("timestamp").dt.epoch("ms") >= since)
-    arrived = pl.DataFrame(_arrived_last(store))
+    arrived = pl.DataFrame(_arrived_last(store, place))
     touched = pl.concat([live, arrived.select(live.columns)])
     oldest = touched.group_by("meter", "resource_id").agg(pl.col("timestamp").min())
     windows.touch(oldest.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(TOUCHED))
     return windows
 
 
-def _arrived_last(store: Store) -> pa.Table:
+def _arrived_last(store: Store, place: Place) -> pa.Table:
     """Return series (TOUCHED) of the last samples to come in time, each with its oldest of them."""
     return store.query_arrow(
         "SELECT meter::String AS meter, resource_id, min(timestamp) AS timestamp"
-        f" FROM {store.name}.samples WHERE late != 1 AND recorded_at >="
+        f" FROM {store.name}.samples WHERE late != 1 AND {placed(place)} AND recorded_at >="
         f" (SELECT max(recorded_at) FROM {store.name}.samples) - {_ARRIVED}"
         " GROUP BY meter, resource_id"
     ).cast(TOUCHED)

@@ -13,7 +13,14 @@ from store.alarms import write_alarms
 from store.client import Store
 from tests.alarms.transcript import alarm
 from tests.flink_api import watched_by_the_api
-from tests.flink_job import SECONDS, Job, assert_all_acknowledged, assert_the_same, eventually
+from tests.flink_job import (
+    SECONDS,
+    SHARDS,
+    Job,
+    assert_all_acknowledged,
+    assert_the_same,
+    eventually,
+)
 from tests.flink_racks import racks
 from tests.servers.engine import EngineServer
 from tests.servers.rabbitmq import wait_until
@@ -39,7 +46,7 @@ _DELIVERED: Final = (
 
 def traffic_past_an_hour(seed: int, count: int, now: int) -> list[Message]:
     """Return traffic half of which is before a full hour: it passes windows, whatever time it is."""
-    return traffic(seed, count, (now - _EARLIER) // _HOUR * _HOUR - count * STEP // 2)
+    return traffic(seed, count, (now - _EARLIER) // _HOUR * _HOUR - count * STEP // 2, SHARDS)
 
 
 def put_through(job: Job, service: Service, happenings: Sequence[str], count: int) -> None:
@@ -137,7 +144,7 @@ def stopped_and_resumed(job: Job, meanwhile: Sequence[Message]) -> None:
 
 
 def submitted_anew(job: Job, meanwhile: Sequence[Message]) -> None:
-    """Canceled, with no savepoint: growth, windows and alarms go on by what the store knows."""
+    """Canceled, with no savepoint: growth, windows and alarms go on by what the store knows, in other places."""
     _watch_heat(job)
     _bring_heat(job, 10)
     eventually(lambda: _history(job), lambda: [("largest", "ok"), ("total", "ok")])
@@ -146,6 +153,7 @@ def submitted_anew(job: Job, meanwhile: Sequence[Message]) -> None:
     eventually(lambda: _history(job), lambda: once)
     job.flink().cancel(job.id)
     job.publish(meanwhile)
+    job.slots += job.slots > 1
     job.start("submit")
     _bring_heat(job, 20)  # 90 is still the largest, 120 the sum of all
     eventually(lambda: _history(job), lambda: [*once, ("total", "alarm")])

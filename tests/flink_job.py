@@ -35,10 +35,11 @@ from tests.soak.usage import SETTINGS
 
 SECONDS: Final = 180.0  # for anything to come about
 QUEUE: Final = "flink"
-# Parts of the feed, all of one queue, each with a slot; the state is in one of these. One has all in
-# one step.
+# Parts of the feed, all of one queue, and places of the state. One has all in one step.
 SLOTS: Final = int(os.environ.get("STREAMGAUGE_FLINK_SLOTS", "2"))
-JOB: Final = {"lateness": 21_600}  # s; however long a test takes, nothing is late
+# Among as many places as may be: resources of one shard are in one place, of whatever number.
+SHARDS: Final = 12
+JOB: Final = {"lateness": 21_600, "shards": SHARDS}  # s; however long a test takes, nothing is late
 # One process does not know of racks: their definitions come and change here (tests.flink_racks).
 KNOWN: Final = "NOT startsWith(meter, 'rack.')"
 SAMPLES: Final = (
@@ -175,8 +176,8 @@ class Job:
         return int(self.flink().job(self.id)["timestamps"]["RESTARTING"])
 
     def until_acknowledged(self) -> None:
-        """Wait until what is stored is acknowledged: two checkpoints later it was, by the first."""
-        wanted = self._checkpoints() + 2
+        """Wait until what is stored is acknowledged: four checkpoints later it was, by the third at the latest."""
+        wanted = self._checkpoints() + 4
         wait_until(lambda: self._checkpoints() >= wanted, "checkpoints", SECONDS)
 
     def _checkpoints(self) -> int:

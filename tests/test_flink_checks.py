@@ -115,6 +115,15 @@ def test_a_worker_pool_that_is_missing_is_named(tmp_path: Path, jar: Path, flink
     assert why.endswith("): start `streamgauge worker` there")
 
 
+def test_a_store_that_does_not_answer_gets_no_tables(
+    tmp_path: Path, jar: Path, flink: StandIn
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as pool:
+        at = f"127.0.0.1:{pool.getsockname()[1]}"
+        why = refused(SERVER, tmp_path, jar=jar, master=flink.address, worker_pool=at)
+    assert why.startswith("database.url: the ClickHouse server cannot be reached or refused us: ")
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -32,22 +32,21 @@ def config(store: Store, tmp_path: Path) -> Iterator[Config]:
     resources(config).close()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "watermark",
-        "common",
-        "sieve",
-        "reached",
-        "deriver",
-        "usage_windows",
-        "telling",
-        "alarms",
-    ],
-)
+OF_PLACES = ["common", "deriver", "reached", "sieve", "telling", "usage_windows", "waiting"]
+
+
+@pytest.mark.parametrize("name", ["watermark", "alarms"])
 def test_the_steps_of_every_bundle_share_what_they_remember(config: Config, name: str) -> None:
     earlier, later = getattr(worker_parts(config), name), getattr(worker_parts(config), name)
     assert earlier() is later()
+
+
+@pytest.mark.parametrize("name", OF_PLACES)
+def test_what_a_place_remembers_is_its_own_in_every_bundle(config: Config, name: str) -> None:
+    earlier, later = (getattr(worker_parts(config, 2), name) for _ in range(2))
+    first, second = worker_parts(config, 2).places.all()
+    assert earlier(first) is later(first)
+    assert earlier(first) is not later(second)
 
 
 def test_rows_are_written_before_a_bundle_ends(config: Config) -> None:
@@ -112,6 +111,8 @@ def test_a_reader_is_told_what_is_stored(tmp_path: Path) -> None:
         taken = hub.take(10, 1000, 60, 0)
         given.acknowledge(reader, taken)
         assert [part.bodies for part in taken] == [[b"{}"]]
+        assert hub.lag == 0  # a checkpoint is done; the next one covers it
+        given.acknowledge(reader, hub.take(10, 1000, 0, 0))
         assert hub.lag > 0
     finally:
         hub.close()
@@ -120,7 +121,7 @@ def test_a_reader_is_told_what_is_stored(tmp_path: Path) -> None:
 def test_who_holds_the_state_opens_no_feed(config: Config) -> None:
     given = worker_parts(config, 2)
     given.alarms()
-    given.sieve()
+    given.sieve(given.places.all()[1])
     given.outlet()
     assert "hub" not in vars(resources(config))
 
@@ -138,10 +139,17 @@ def steps_by_worker(config: Config, slots: int) -> list[list[str]]:
     ]
 
 
-def test_readers_have_workers_of_their_own_where_there_are_several_slots(config: Config) -> None:
+def test_readers_and_alarms_have_workers_of_their_own_where_there_are_several_slots(
+    config: Config,
+) -> None:
     reading = ["DecodePayloads", "ReadFeeds"]
-    assert sorted(steps_by_worker(config, 2)) == [
-        reading,
-        [step for step in STEPS if step not in reading],
+    alarms = [
+        "EvaluateAlarms",
+        "EvaluateEventAlarms",
+        "MatchAlarms",
+        "NotifyActions",
+        "NotifyEventActions",
     ]
+    state = [step for step in STEPS if step not in (*reading, *alarms)]
+    assert sorted(steps_by_worker(config, 2)) == [reading, state, alarms]
     assert steps_by_worker(config, 1) == [STEPS]

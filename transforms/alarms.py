@@ -42,11 +42,11 @@ class _BookFn(beam.DoFn):
 
 class _MatchFn(_BookFn):
     def finish_bundle(self) -> Iterator[Any]:
-        """Match the bundle's samples together; a tick comes once, whatever the number of shards."""
+        """Match the bundle's samples; a tick comes once, whatever the number of shards."""
         tables = [one for one in self._elements if isinstance(one, pa.Table)]
-        partials = self._book.partials(tables)
-        if partials.num_rows:
-            yield windowed((ALARMS, partials))
+        for partials in self._book.matched(tables):
+            if partials.num_rows:
+                yield windowed((ALARMS, partials))
         for one in self._elements:
             if isinstance(one, Touched):
                 self._book.touch(one.series)

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Final
 
 import apache_beam as beam
 import pyarrow as pa
@@ -12,20 +11,22 @@ from metering.batches import together
 from metering.config import Decode
 from metering.decode import Decoded, Decoder
 from metering.elements import Beat, Payloads, Tick, Watermark
+from metering.places import Places
 from transforms.counters import count
+from transforms.shard import divided
 
 SAMPLES = "samples"
 EVENTS = "events"
 INVALID = "invalid"
 
-# Of one key: where a runner sends things by their keys, all of it goes to one place, in its order.
+# By the key of a place: where a runner sends things by their keys, all of one goes there, in its order.
 Placed = tuple[bytes, tuple[str, pa.Table] | Tick]
-PLACE: Final = b"all"
+FIRST = b"0"  # the place of what is not of a resource
 
 
 class _DecodeFn(beam.DoFn):
-    def __init__(self, config: Decode, watermark: Callable[[], Watermark]) -> None:
-        self._config, self._make_watermark = config, watermark
+    def __init__(self, config: Decode, watermark: Callable[[], Watermark], places: Places) -> None:
+        self._config, self._make_watermark, self._places = config, watermark, places
 
     def setup(self) -> None:
         self._decoder = Decoder(self._config)
@@ -33,12 +34,20 @@ class _DecodeFn(beam.DoFn):
 
     def process(self, element: list[Payloads] | Beat) -> Iterator[Placed]:
         if isinstance(element, Beat):
-            yield PLACE, self._watermark.tick(element)
+            tick = self._watermark.tick(element)
+            yield from ((place.key, tick) for place in self._places.all())
             return
         for feed, parts in itertools.groupby(element, key=lambda part: part.feed):
             decoded = self._decoded(feed, list(parts))
             self._watermark.saw(feed, decoded.newest)
-            yield from ((PLACE, named) for named in _tables(decoded))
+            yield from self._placed(decoded)
+
+    def _placed(self, decoded: Decoded) -> Iterator[Placed]:
+        for name, table in _tables(decoded):
+            if name == SAMPLES:
+                yield from ((key, (name, some)) for key, some in divided(table, self._places))
+            else:
+                yield FIRST, (name, table)
 
     def _decoded(self, feed: str, parts: list[Payloads]) -> Decoded:
         bodies = [body for part in parts for body in part.bodies]
@@ -59,7 +68,9 @@ def _tables(decoded: Decoded) -> Iterator[tuple[str, pa.Table]]:
 
 @dataclasses.dataclass
 class DecodePayloads(beam.PTransform):
-    """PCollection[list[Payloads] | Beat] -> PCollection[(PLACE, (SAMPLES | EVENTS | INVALID, table) | Tick)].
+    """PCollection[list[Payloads] | Beat] -> PCollection[(place, (SAMPLES | EVENTS | INVALID, table) | Tick)].
+
+    Samples are divided among places by their resources; a tick goes to every place.
 
     State:  the newest event times of its readers' feeds, for their watermarks.
     Errors: what can't be decoded goes to `invalid` with its reason; nothing is dropped.
@@ -67,8 +78,9 @@ class DecodePayloads(beam.PTransform):
 
     config: Decode
     watermark: Callable[[], Watermark] = Watermark
+    places: Places = dataclasses.field(default_factory=Places)
 
     def expand(self, payloads: beam.PCollection) -> beam.PCollection:
         """Return what was decoded, each element named; a reader's tick behind what it read before."""
-        fn = _DecodeFn(self.config, self.watermark)
+        fn = _DecodeFn(self.config, self.watermark, self.places)
         return payloads | "Decode" >> beam.ParDo(fn).with_output_types(Placed)

@@ -1,4 +1,4 @@
-"""GatherReaders: what the readers decoded comes to one place, with one time for all of them."""
+"""GatherReaders: what the readers decoded comes to its place, with one time for all of them."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -10,25 +10,32 @@ from apache_beam.coders import BytesCoder
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
 from metering.elements import CommonTick, Tick
-from transforms.decode import EVENTS, INVALID, SAMPLES, Placed
+from metering.places import Place, Places
+from transforms.decode import EVENTS, FIRST, INVALID, SAMPLES, Placed
 
 
 class _GatherFn(beam.DoFn):
-    def __init__(self, common: Callable[[], CommonTick]) -> None:
-        self._make_common = common
+    def __init__(self, places: Places, common: Callable[[Place], CommonTick]) -> None:
+        self._places, self._make_common = places, common
 
     def setup(self) -> None:
-        self._common = self._make_common()
+        self._commons: dict[bytes, CommonTick] = {}
 
     def process(self, placed: Placed) -> Iterator[Any]:
-        element = placed[1]
+        key, element = placed
         if isinstance(element, Tick):
-            if (tick := self._common.take(element)) is not None:
-                yield tick
-                yield pvalue.TaggedOutput(EVENTS, tick)
+            if (tick := self._common(key).take(element)) is not None:
+                yield key, tick
+                if key == FIRST:
+                    yield pvalue.TaggedOutput(EVENTS, tick)
         else:
             name, table = element
-            yield table if name == SAMPLES else pvalue.TaggedOutput(name, table)
+            yield (key, table) if name == SAMPLES else pvalue.TaggedOutput(name, table)
+
+    def _common(self, key: bytes) -> CommonTick:
+        if key not in self._commons:
+            self._commons[key] = self._make_common(self._places.of_key(key))
+        return self._commons[key]
 
 
 class _GatherHereFn(_GatherFn):
@@ -42,17 +49,19 @@ class _GatherHereFn(_GatherFn):
 
 @dataclasses.dataclass
 class GatherReaders(beam.PTransform):
-    """PCollection[(PLACE, (name, table) | Tick)] -> samples and events (tables and Ticks), invalid.
+    """PCollection[(place, (name, table) | Tick)] -> (place, SAMPLES | Tick); events and Ticks; invalid.
 
     Where readers are `apart` it is where a runner of several slots cuts: they and their decoding are
-    before it, in slots of their own, and all behind it is in one. A reader's tick stays behind its data.
-    State: what each reader's last tick said; ticks that leave are of all readers together.
+    before it, in slots of their own, and each place behind it is in one. A reader's tick stays behind its
+    data.
+    State: of a place, what each reader's last tick said; ticks that leave are of all readers together.
     """
 
     apart: bool
-    common: Callable[[], CommonTick] = CommonTick
+    places: Places
+    common: Callable[[Place], CommonTick]
 
     def expand(self, placed: beam.PCollection) -> Any:
         """Return the outputs `samples`, EVENTS and INVALID."""
-        fn = (_GatherHereFn if self.apart else _GatherFn)(self.common)
+        fn = (_GatherHereFn if self.apart else _GatherFn)(self.places, self.common)
         return placed | "Gather" >> beam.ParDo(fn).with_outputs(EVENTS, INVALID, main=SAMPLES)

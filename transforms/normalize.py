@@ -1,6 +1,7 @@
 """NormalizeSamples: each sample once and in order, conflicts and late ones set aside."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,64 +14,54 @@ from metering.batches import conflict_table, drafts_of, revision_table, together
 from metering.conflicts import Stored, settle
 from metering.draft import Draft
 from metering.elements import LeastWatermark, Tick, Touched
+from metering.places import Place, Places
 from metering.repeats import Sieve
 from metering.usage.rules import UsageRules
+from transforms.by_place import ByPlaceFn
 from transforms.counters import count
 from transforms.shard import Keyed, split
-from transforms.windowed import windowed
 
 SETTLED = "settled"
 LATE = "late"
 
-Incumbents = Callable[[Sequence[Draft], Sequence[str]], list[Stored]]
+Incumbents = Callable[[Place, Sequence[Draft], Sequence[str]], list[Stored]]
 
 
-class _NormalizeFn(beam.DoFn):
+class _Normalizing:
+    """The samples of one place."""
+
     def __init__(
         self,
-        shards: int,
+        place: Place,
         rules: UsageRules,
-        sieve: Callable[[], Sieve],
+        sieve: Callable[[Place], Sieve],
         incumbents: Incumbents,
         final_until: Callable[[], int | None],
         restated: Callable[[], list[pa.Table]],
-        reached: Callable[[], LeastWatermark],
+        reached: Callable[[Place], LeastWatermark],
     ) -> None:
-        self._shards, self._rules = shards, rules
-        self._make_sieve, self._incumbents = sieve, incumbents
-        self._final_until, self._restated = final_until, restated
-        self._make_reached = reached
+        self._place, self._rules = place, rules
+        self._incumbents, self._restated = incumbents, restated
+        self._sieve = sieve(place)
+        self._watermark = reached(place)
+        self._until = final_until()
 
-    def setup(self) -> None:
-        self._sieve = self._make_sieve()
-        self._watermark = self._make_reached()
-        self._until = self._final_until()
-
-    def start_bundle(self) -> None:
-        self._tables: list[pa.Table] = []
-        self._ticks: list[Keyed] = []
-
-    def process(self, keyed: Keyed) -> Iterator[Any]:
-        if isinstance(keyed[1], Tick):
-            self._ticks.append(keyed)
-        else:
-            self._tables.append(keyed[1])
-        return iter(())
-
-    def finish_bundle(self) -> Iterator[Any]:
+    def bundle(self, elements: list[Keyed]) -> Iterator[Any]:
         """Sift the bundle's samples together: the store does not know any of them yet.
 
-        Message ids are global: what came to one shard may contradict what came to another.
+        Message ids are a place's: what came to one of its shards may contradict what came to another.
         """
+        ticks = [keyed for keyed in elements if isinstance(keyed[1], Tick)]
+        tables = [table for _, table in elements if isinstance(table, pa.Table)]
         self._pass(self._watermark.reached)
-        if self._tables:
-            yield from map(windowed, self._sifted(together(self._tables)))
-        for series in self._restated() if self._ticks else ():
-            for shard, some in split(series, self._shards):
-                yield windowed((shard, Touched(some)))
-        for keyed in self._ticks:
+        if tables:
+            yield from self._sifted(together(tables))
+        for series in self._restated() if ticks else ():
+            for shard, some in split(series, self._place):
+                yield shard, Touched(some)
+        for keyed in ticks:
             self._pass(self._watermark.take(keyed[1]))
-            yield windowed(keyed)
+            yield keyed
 
     def _pass(self, watermark: int | None) -> None:
         """Take note of the windows that a watermark makes final."""
@@ -93,11 +84,11 @@ class _NormalizeFn(beam.DoFn):
             yield pvalue.TaggedOutput(LATE, clean.filter(pa.array(late)))
             clean = clean.filter(pa.array(~late))
         if clean.num_rows:
-            yield from split(clean, self._shards)
+            yield from split(clean, self._place)
 
     def _settle(self, suspect: pa.Table, contested: list[str]) -> Iterator[Any]:
         arrived = drafts_of(suspect)
-        stored = self._incumbents([draft for draft, _ in arrived], contested)
+        stored = self._incumbents(self._place, [draft for draft, _ in arrived], contested)
         settled = settle(arrived, stored)
         writes = self._marked(settled.writes)
         count("repeats", settled.repeats)
@@ -109,7 +100,7 @@ class _NormalizeFn(beam.DoFn):
             yield pvalue.TaggedOutput(SETTLED, ("invalid", table))
         if writes:
             yield pvalue.TaggedOutput(SETTLED, ("revisions", revision_table(writes)))
-            for shard, series in split(self._touched(writes), self._shards):
+            for shard, series in split(self._touched(writes), self._place):
                 yield shard, Touched(series)
 
     def _marked(self, writes: list[Stored]) -> list[Stored]:
@@ -135,7 +126,7 @@ class _NormalizeFn(beam.DoFn):
 class NormalizeSamples(beam.PTransform):
     """PCollection[(shard, SAMPLES | Tick)] -> (shard, SAMPLES | Touched | Tick); SETTLED; LATE.
 
-    State:    of a process: newest timestamp a series, recent message ids (metering.repeats.Sieve);
+    State:    of a place: newest timestamp a series, recent message ids (metering.repeats.Sieve);
         `sieve` makes one that knows what the store knows, `incumbents` asks the store about few.
     Lateness: a sample whose window of the shortest period is final goes to LATE, or is marked among
         SETTLED; `final_until` says up to when windows were final before this process. Series that were
@@ -144,23 +135,24 @@ class NormalizeSamples(beam.PTransform):
         newer than all of their series before; series whose past changed are Touched.
     """
 
-    shards: int
+    places: Places
     rules: UsageRules
-    sieve: Callable[[], Sieve]
+    sieve: Callable[[Place], Sieve]
     incumbents: Incumbents
     final_until: Callable[[], int | None]
     restated: Callable[[], list[pa.Table]]
-    reached: Callable[[], LeastWatermark] = LeastWatermark
+    reached: Callable[[Place], LeastWatermark]
 
     def expand(self, keyed: beam.PCollection) -> Any:
         """Return the outputs `samples`, SETTLED: (table, rows) that replace or are refused, and LATE."""
-        fn = _NormalizeFn(
-            self.shards,
-            self.rules,
-            self.sieve,
-            self.incumbents,
-            self.final_until,
-            self.restated,
-            self.reached,
+        make = functools.partial(
+            _Normalizing,
+            rules=self.rules,
+            sieve=self.sieve,
+            incumbents=self.incumbents,
+            final_until=self.final_until,
+            restated=self.restated,
+            reached=self.reached,
         )
+        fn = ByPlaceFn(self.places, make)
         return keyed | "Sift" >> beam.ParDo(fn).with_outputs(SETTLED, LATE, main="samples")

@@ -14,6 +14,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from metering.alarms.book_ahead import Ahead
 from metering.alarms.book_entries import Entry
 from metering.alarms.book_reading import Reader, follow
 from metering.alarms.book_roster import Roster
@@ -33,12 +34,16 @@ _COUNTED: Final = 60_000  # ms between two times that evaluations are told
 
 
 class AlarmBook:
-    """Every alarm of this process. Units: `now` and `repeat` in ms."""
+    """Every alarm of this process. Units: `now` and `repeat` in ms.
 
-    def __init__(self, shelf: Shelf, repeat: int, now: int) -> None:
+    Where samples are written by others what is stored may be `ahead` of what comes.
+    """
+
+    def __init__(self, shelf: Shelf, repeat: int, now: int, ahead: bool = False) -> None:
         self._shelf, self._repeat = shelf, repeat
         self._roster = Roster()
-        self._reader = Reader(self._roster, shelf)
+        self._ahead = Ahead() if ahead else None
+        self._reader = Reader(self._roster, shelf, self._ahead)
         self._moment = Moment(now)
         self._least = LeastWatermark()
         self._ticks: dict[int, Tick] = {}  # the last of each reader
@@ -70,6 +75,14 @@ class AlarmBook:
             if not columns or not samples:
                 return PARTIALS.empty_table()
             return matcher.partials(together([table.select(columns) for table in samples]))
+
+    def matched(self, samples: Sequence[pa.Table]) -> Iterator[pa.Table]:
+        """Yield what samples (tables of SAMPLES) add to alarms (PARTIALS), each to be taken for itself."""
+        if self._ahead is None:
+            yield self.partials(samples)
+            return
+        with self._lock:
+            yield from [self._ahead.fresh(self.partials([table])) for table in samples]
 
     def touch(self, series: pa.Table) -> None:
         """Take series (TOUCHED) whose stored past changed: they are read again after the next tick."""
@@ -114,6 +127,8 @@ class AlarmBook:
             if self._ticks.get(tick.reader) == tick:
                 return []
             self._ticks[tick.reader] = tick
+            if self._ahead is not None:
+                self._ahead.tick(tick.now)
             made = list(self._settled())
             self._moment = Moment(max(tick.now, self._moment.now), self._least.take(tick))
             self._epoch += 1

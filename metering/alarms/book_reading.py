@@ -1,6 +1,7 @@
 """What the book reads from the store, between two bundles: changes, and samples that its alarms look at.
 
-Guarantee: what was given to the store before is read, what comes after is not: each sample counts once.
+Guarantee: what was given to the store before is read, what comes after is not: each sample counts once. Where
+    others write, what was read may come afterwards: it is told by metering.alarms.book_ahead.
 """
 
 import contextlib
@@ -9,10 +10,11 @@ from typing import Final
 
 import pyarrow as pa
 
+from metering.alarms.book_ahead import Ahead
 from metering.alarms.book_entries import Entry
 from metering.alarms.book_roster import Roster
 from metering.alarms.book_shelf import Changes, Recalled, Shelf, ShelfAwayError
-from metering.alarms.buckets_partials import rows_of
+from metering.alarms.buckets_partials import Row, rows_of
 from metering.alarms.buckets_verdicts import BEFORE_ALL, NEVER, Moment
 from metering.alarms.evaluation import Part
 from metering.alarms.evaluation_absence import SequenceEvaluator
@@ -35,8 +37,8 @@ _Holder = tuple[Entry, Part, int, int]  # with the series, and how far back (ms)
 class Reader:
     """Keeps a roster as the store has it."""
 
-    def __init__(self, roster: Roster, shelf: Shelf) -> None:
-        self._roster, self._shelf = roster, shelf
+    def __init__(self, roster: Roster, shelf: Shelf, ahead: Ahead | None = None) -> None:
+        self._roster, self._shelf, self._ahead = roster, shelf, ahead
         self._since = 0
         self._started = False
         self._unread: dict[str, Entry] = {}  # what they watch is to be read
@@ -115,9 +117,14 @@ class Reader:
         for one in recalled.watched:
             entries[one.alarm_id].parts[one.part].know_from(recalled.since)
         for table in recalled.tables:
-            for row in rows_of(matcher.partials(table)):
+            for row in self._read(matcher.partials(table)):
                 part = entries[row.alarm_id].parts[row.part]
                 part.add(row.series, row.bucket, row.added, moment.now)
+
+    def _read(self, partials: pa.Table) -> Iterator[Row]:
+        if self._ahead is not None:
+            self._ahead.read(partials)
+        return rows_of(partials)
 
     def _hear(self, unread: list[Entry], moment: Moment) -> None:
         """Tell those who wait for second events what is stored."""
@@ -169,7 +176,7 @@ class Reader:
                 entry.begin(epoch, moment)
                 part.drop(series)
                 changed[entry.alarm.alarm_id] = entry
-        for added in rows_of(self._roster.matcher.partials(samples)):
+        for added in self._read(self._roster.matcher.partials(samples)):
             entry = self._roster.entries[added.alarm_id]
             entry.begin(epoch, moment)
             entry.parts[added.part].add(added.series, added.bucket, added.added, moment.now)

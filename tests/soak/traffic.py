@@ -5,10 +5,12 @@ Shape: (seed, count, start) -> messages in the order they are published. Of `cou
     mille are conflicts, twins (same series and timestamp, other id) or refused.
 """
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from metering.places import Places
 from tests.soak.notifications import (
     Message,
     malformed,
@@ -35,14 +37,18 @@ OTHERWISE: dict[str, float] = {  # share of samples that something happens to
 }  # fmt: skip
 
 
-def traffic(seed: int, count: int, start: int) -> list[Message]:
-    """Return at least `count` samples and notifications in messages; times begin at `start` (ms)."""
-    return _Traffic(random.Random(seed), count, start).messages()
+def traffic(seed: int, count: int, start: int, places: int = 1) -> list[Message]:
+    """Return at least `count` samples and notifications in messages; times begin at `start` (ms).
+
+    What contradicts by its id alone is of a resource in the same of `places`, as the others do not see it.
+    """
+    return _Traffic(random.Random(seed), count, start, places).messages()
 
 
 class _Traffic:
-    def __init__(self, rng: random.Random, count: int, start: int) -> None:
+    def __init__(self, rng: random.Random, count: int, start: int, places: int) -> None:
         self.rng, self.count, self.start = rng, count, start
+        self.places = Places(places, places).all()
         self.due: list[tuple[float, Message | dict[str, Any]]] = []  # position, what comes then
 
     def messages(self) -> list[Message]:
@@ -129,7 +135,10 @@ class _Traffic:
 
     def _moved(self, n: int, sample: dict[str, Any]) -> None:
         """A conflict that is about another resource too."""
-        self._varied(n, sample, counter_volume=self._other(sample), resource_id=f"moved-{n}")
+        names = (f"moved-{n}" + "-" * more for more in itertools.count())
+        (place,) = (one for one in self.places if one.holds(sample["resource_id"]))
+        name = next(name for name in names if place.holds(name))
+        self._varied(n, sample, counter_volume=self._other(sample), resource_id=name)
 
     def _delayed(self, n: int, sample: dict[str, Any]) -> None:
         """A conflict that has another timestamp too."""

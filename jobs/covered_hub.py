@@ -1,0 +1,62 @@
+"""The feeds of a reader whose rows are written in other slots: acknowledged by the checkpoint that covers them.
+
+Flink's runner of Beam tells every bundle that is over when a checkpoint is done, those too that came behind its
+barrier: their rows may be under way to a slot that writes them. What was taken before a checkpoint was done is before the
+barrier of the next, as there is one at a time: so what is told waits for the next telling, unless it was taken
+before the last.
+Source: Beam's ExecutableStageDoFnOperator.notifyCheckpointComplete, which does not ask which checkpoint.
+"""
+
+import threading
+
+from metering.elements import Payloads
+from sources.feed import Feed
+from sources.hub import Hub
+
+
+class _Taken(list[Payloads]):
+    """What was taken at once, and how many checkpoints had told by then."""
+
+    told: int = 0
+
+
+class CoveredHub(Hub):
+    """A hub that is told by checkpoints.
+
+    Guarantee: nothing is acknowledged before a checkpoint is done whose barrier came behind it.
+    """
+
+    def __init__(self, feeds: list[Feed], queue_bytes: int) -> None:
+        super().__init__(feeds, queue_bytes)
+        self._told = 0  # checkpoints
+        self._waits: list[_Taken] = []  # for the next one
+        self._lock = threading.Lock()
+
+    def take(self, payloads: int, size: int, wait: float, linger: float) -> list[Payloads]:
+        """Return what waits, as a hub; while something is to be told once more, no bodies for none."""
+        with self._lock:
+            told = self._told
+        taken = _Taken(super().take(payloads, size, wait, linger))
+        taken.told = told
+        with self._lock:
+            if not taken and any(part.bodies for each in self._waits for part in each):
+                taken.append(Payloads(next(iter(self.feeds)), []))
+        return taken
+
+    def ack(self, taken: list[Payloads]) -> None:
+        """Take that a checkpoint is done after which this was finalized; tell the feeds what it covers."""
+        assert isinstance(taken, _Taken)
+        for each in self._covered(taken):
+            if some := [part for part in each if part.bodies]:
+                super().ack(some)
+
+    def _covered(self, taken: _Taken) -> list[_Taken]:
+        with self._lock:
+            if taken.told < self._told - 1:
+                return [taken]
+            covered: list[_Taken] = []
+            if taken.told == self._told:  # so this is another checkpoint
+                self._told += 1
+                covered, self._waits = self._waits, []
+            self._waits.append(taken)
+            return covered

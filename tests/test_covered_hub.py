@@ -1,0 +1,99 @@
+"""What readers on a cluster acknowledge: what a checkpoint covers, not what came behind its barrier."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.covered_hub import CoveredHub
+from metering.elements import Payloads
+from tests.test_hub import ListFeed
+
+
+@pytest.fixture
+def feed() -> ListFeed:
+    return ListFeed("a", [b"1", b"2", b"3"])
+
+
+@pytest.fixture
+def hub(feed: ListFeed) -> Iterator[CoveredHub]:
+    hub = CoveredHub([feed], 1000)
+    hub.open()
+    yield hub
+    hub.close()
+
+
+def take(hub: CoveredHub) -> list[Payloads]:
+    """Take one payload, or what stands for none."""
+    return hub.take(1, 1000, 10 if hub.feeds["a"].bodies else 0.01, 0)  # type: ignore[attr-defined]
+
+
+def test_what_a_checkpoint_tells_is_acknowledged_by_the_next(
+    hub: CoveredHub, feed: ListFeed
+) -> None:
+    first, second = take(hub), take(hub)
+    hub.ack(first)  # the first checkpoint tells both; the second may have come behind its barrier
+    hub.ack(second)
+    assert feed.acked == []
+    third = take(hub)
+    hub.ack(third)
+    assert feed.acked == [2, 1]
+
+
+def test_what_was_taken_before_a_checkpoint_and_told_by_the_next_is_acknowledged(
+    hub: CoveredHub, feed: ListFeed
+) -> None:
+    first, second, third = take(hub), take(hub), take(hub)
+    hub.ack(first)  # the others were not over then
+    hub.ack(take(hub))  # another checkpoint
+    hub.ack(take(hub))  # and another
+    assert feed.acked == [2]
+    hub.ack(second)
+    hub.ack(third)
+    assert feed.acked == [2, 1, 0]
+
+
+def test_once_nothing_comes_what_waits_is_acknowledged_all_the_same(
+    hub: CoveredHub, feed: ListFeed
+) -> None:
+    taken = [take(hub), take(hub), take(hub)]
+    assert take(hub) == []  # nothing waits for a checkpoint yet
+    for each in taken:
+        hub.ack(each)
+    blank = take(hub)
+    assert [part.bodies for part in blank] == [[]]
+    hub.ack(blank)
+    assert feed.acked == [2, 1, 0]
+    assert take(hub) == []
+
+
+@given(st.lists(st.sampled_from(["take", "finish", "barrier", "done"]), max_size=60), st.randoms())
+def test_nothing_is_acknowledged_that_no_checkpoint_covers(script: list[str], rng: object) -> None:
+    """As Flink does it: a bundle at a time, over before a barrier; what is over is told when one is done."""
+    feed = ListFeed("a", [b"%d" % n for n in range(100)])
+    hub = CoveredHub([feed], 10_000)
+    for number in range(100):
+        hub._put(Payloads("a", [b"x"], number, 1))
+    under_way: list[Payloads] | None = None
+    over: list[list[Payloads]] = []
+    taken, begun, covered = 0, None, 0
+    for step in script:
+        if step == "take" and under_way is None:
+            under_way = hub.take(1, 1, 0, 0)
+            taken += 1
+        elif step == "finish" and under_way is not None:
+            over.append(under_way)
+            under_way = None
+        elif step == "barrier" and begun is None:
+            if under_way is not None:
+                over.append(under_way)
+                under_way = None
+            begun = taken
+        elif step == "done" and begun is not None:
+            covered, begun = begun, None
+            rng.shuffle(over)  # type: ignore[attr-defined]
+            for each in over:
+                hub.ack(each)
+            over = []
+        assert all(receipt < covered for receipt in feed.acked)

@@ -1,0 +1,48 @@
+"""What a step does of each place: a bundle may hold elements of several, which share nothing.
+
+State: of a place, made when the place first comes; where there is one place, before anything comes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+import apache_beam as beam
+
+from metering.places import Place, Places
+from transforms.shard import Keyed
+from transforms.windowed import windowed
+
+
+class Step(Protocol):
+    """What a step does of one place."""
+
+    def bundle(self, elements: list[Keyed]) -> Iterable[Any]:
+        """Return what follows from a bundle's elements."""
+
+
+class ByPlaceFn(beam.DoFn):
+    """Gives each place its elements when a bundle ends."""
+
+    def __init__(self, places: Places, make: Callable[[Place], Step]) -> None:
+        self._places, self._make = places, make
+
+    def setup(self) -> None:
+        self._steps: dict[Place, Step] = {}
+        if self._places.count == 1:
+            self._step(self._places.of_key(b"0"))
+
+    def start_bundle(self) -> None:
+        self._gathered: dict[Place, list[Keyed]] = {}
+
+    def process(self, keyed: Keyed) -> Iterator[Any]:
+        self._gathered.setdefault(self._places.of_shard(keyed[0]), []).append(keyed)
+        return iter(())
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for place, elements in self._gathered.items():
+            yield from map(windowed, self._step(place).bundle(elements))
+
+    def _step(self, place: Place) -> Step:
+        if place not in self._steps:
+            self._steps[place] = self._make(place)
+        return self._steps[place]
