@@ -40,7 +40,7 @@ def samples_per_s(scale: Scale, parallelism: int) -> Iterator[Figure]:
             seen.append((moment, count))
         used, checkpoints = job.used().since(before, total - came), job.checkpoints()
     middle, whole = plateau([(seen[0][0], 0), *seen])
-    slots = "one slot does all" if parallelism == 1 else "readers apart, the state in one"
+    slots = "one slot does all" if parallelism == 1 else "a place in each, the alarms in one"
     told = (
         f"{total:,} samples in messages of {BATCH}, {scale.instances:,} instances x {scale.meters}"
         f" meters, 12 metadata keys, {filled.where} filled before; --parallelism {parallelism}, {slots};"

@@ -1,5 +1,6 @@
 """What readers on a cluster acknowledge: what a checkpoint covers, not what came behind its barrier."""
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -26,7 +27,7 @@ def hub(feed: ListFeed) -> Iterator[CoveredHub]:
 
 def take(hub: CoveredHub) -> list[Payloads]:
     """Take one payload, or what stands for none."""
-    return hub.take(1, 1000, 10 if hub.feeds["a"].bodies else 0.01, 0)  # type: ignore[attr-defined]
+    return hub.take(1, 1000, 10 if hub.feeds["a"].bodies else 0.01, 0)
 
 
 def test_what_a_checkpoint_tells_is_acknowledged_by_the_next(
@@ -69,7 +70,9 @@ def test_once_nothing_comes_what_waits_is_acknowledged_all_the_same(
 
 
 @given(st.lists(st.sampled_from(["take", "finish", "barrier", "done"]), max_size=60), st.randoms())
-def test_nothing_is_acknowledged_that_no_checkpoint_covers(script: list[str], rng: object) -> None:
+def test_nothing_is_acknowledged_that_no_checkpoint_covers(
+    script: list[str], rng: random.Random
+) -> None:
     """As Flink does it: a bundle at a time, over before a barrier; what is over is told when one is done."""
     feed = ListFeed("a", [b"%d" % n for n in range(100)])
     hub = CoveredHub([feed], 10_000)
@@ -92,7 +95,7 @@ def test_nothing_is_acknowledged_that_no_checkpoint_covers(script: list[str], rn
             begun = taken
         elif step == "done" and begun is not None:
             covered, begun = begun, None
-            rng.shuffle(over)  # type: ignore[attr-defined]
+            rng.shuffle(over)
             for each in over:
                 hub.ack(each)
             over = []
