@@ -91,7 +91,7 @@ class JobMetrics(Action):
         return 0
 
 
-_CHECKPOINTS: Final = 4
+_CHECKPOINTS: Final = 5
 
 
 class StopJob(Action):
@@ -114,8 +114,8 @@ class StopJob(Action):
                 flink.wait_ended(parsed_args.job)
                 print(where, file=self.app.stdout)
             else:
-                # What one covers is acknowledged by the next that tells a reader, and is on its way to
-                # the source while another is taken.
+                # What one covers is acknowledged by the last but one after it that tells a reader, and is on
+                # its way to the source while another is taken.
                 for _ in range(_CHECKPOINTS):
                     flink.checkpoint(parsed_args.job)
                 flink.cancel(parsed_args.job)

@@ -176,8 +176,8 @@ class Job:
         return int(self.flink().job(self.id)["timestamps"]["RESTARTING"])
 
     def until_acknowledged(self) -> None:
-        """Wait until what is stored is acknowledged: four checkpoints later it was, by the third at the latest."""
-        wanted = self._checkpoints() + 4
+        """Wait until what is stored is acknowledged: five checkpoints later it was, by the fourth at the latest."""
+        wanted = self._checkpoints() + 5
         wait_until(lambda: self._checkpoints() >= wanted, "checkpoints", SECONDS)
 
     def _checkpoints(self) -> int:

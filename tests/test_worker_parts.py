@@ -111,8 +111,9 @@ def test_a_reader_is_told_what_is_stored(tmp_path: Path) -> None:
         taken = hub.take(10, 1000, 60, 0)
         given.acknowledge(reader, taken)
         assert [part.bodies for part in taken] == [[b"{}"]]
-        assert hub.lag == 0  # a checkpoint is done; the next one covers it
-        given.acknowledge(reader, hub.take(10, 1000, 0, 0))
+        for _ in range(2):
+            assert hub.lag == 0  # a checkpoint is done; the last but one after it covers it
+            given.acknowledge(reader, hub.take(10, 1000, 0, 0))
         assert hub.lag > 0
     finally:
         hub.close()
