@@ -40,8 +40,7 @@ class MonthUsage:
         self._write()
         until, shards = self._windows.final_until, Job().shards
         assert until is not None
-        for shard in range(shards):
-            insert_final(self._store, shards, shard, until, now)
+        insert_final(self._store, range(shards), shards, until, now)
 
     def _tell(self, told: list[Told], version: int) -> None:
         rows = usage_table(self._windows, told, version)

@@ -36,22 +36,18 @@ class CoveredHub(Hub):
         self._lock = threading.Lock()
 
     def take(self, payloads: int, size: int, wait: float, linger: float) -> list[Payloads]:
-        """Return what waits, as a hub; while something is to be told once more, no bodies for none."""
+        """Return what waits, as a hub; nothing is to be given to `ack` as well."""
         with self._lock:
             told = self._told
         taken = _Taken(super().take(payloads, size, wait, linger))
         taken.told = told
-        with self._lock:
-            if not taken and any(part.bodies for each in self._waits for part in each):
-                taken.append(Payloads(next(iter(self.feeds)), []))
         return taken
 
     def ack(self, taken: list[Payloads]) -> None:
         """Take that a checkpoint is done after which this was finalized; tell the feeds what it covers."""
         assert isinstance(taken, _Taken)
         for each in self._covered(taken):
-            if some := [part for part in each if part.bodies]:
-                super().ack(some)
+            super().ack(each)
 
     def _covered(self, taken: _Taken) -> list[_Taken]:
         with self._lock:

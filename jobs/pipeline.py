@@ -1,8 +1,8 @@
 """The pipeline: one reading of this file is the data's way. The same object on every runner.
 
-feeds -> ReadFeeds -> DecodePayloads -> GatherReaders -> ShardSamples -> NormalizeSamples -> ...
-                                          |- events                        |- settled
-                                          '- invalid                       '- late
+feeds -> ReadFeeds -> DecodePayloads -> GatherReaders -> NormalizeSamples -> ...
+                                          |- events        |- settled
+                                          '- invalid       '- late
 ... -> DeriveMeters -> samples, usage; samples and events -> GatherPlaces -> alarms
 
 Every transform has a label: it names saved state, renaming one is a breaking change. In process the
@@ -37,7 +37,6 @@ from transforms.derive import DeriveMeters
 from transforms.gather import GatherReaders
 from transforms.gather_places import GatherPlaces, Waiting
 from transforms.normalize import Incumbents, NormalizeSamples
-from transforms.shard import ShardSamples
 from transforms.usage import Telling, WindowUsage
 
 
@@ -86,8 +85,7 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     events = decoded[decode.EVENTS] | "WriteEvents" >> WriteToClickHouse("events", parts.outlet)
     decoded[decode.INVALID] | "WriteInvalid" >> WriteToClickHouse("invalid", parts.outlet)
 
-    keyed = decoded.samples | "ShardSamples" >> ShardSamples(places)
-    normal = keyed | "NormalizeSamples" >> NormalizeSamples(
+    normal = decoded.samples | "NormalizeSamples" >> NormalizeSamples(
         places,
         UsageRules.of(config.usage, config.job.lateness),
         parts.sieve,
@@ -113,18 +111,16 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
 
 def _watch(samples: beam.PCollection, events: beam.PCollection, parts: Parts) -> None:
     """Lay the alarms on what was written."""
+
+    def alone(step: beam.PTransform) -> beam.PTransform:
+        return step.with_resource_hints(**parts.alone)
+
     written = (samples, events) | "GatherPlaces" >> GatherPlaces(
         parts.alone, parts.places, parts.common_of_places, parts.waiting
     )
-    match, evaluate = MatchAlarms(parts.alarms), EvaluateAlarms(parts.alarms)
-    on_events = EvaluateEventAlarms(parts.alarms)
-    notify = NotifyActions(parts.outlet, parts.offer)
-    matched = written[SAMPLES] | "MatchAlarms" >> match.with_resource_hints(**parts.alone)
-    transitions = matched | "EvaluateAlarms" >> evaluate.with_resource_hints(**parts.alone)
-    transitions | "NotifyActions" >> notify.with_resource_hints(**parts.alone)
+    matched = written[SAMPLES] | "MatchAlarms" >> alone(MatchAlarms(parts.alarms))
+    made = matched | "EvaluateAlarms" >> alone(EvaluateAlarms(parts.alarms))
+    made | "NotifyActions" >> alone(NotifyActions(parts.outlet, parts.offer))
 
-    by_events = written[EVENTS] | "EvaluateEventAlarms" >> on_events.with_resource_hints(
-        **parts.alone
-    )
-    notify = NotifyActions(parts.outlet, parts.offer)
-    by_events | "NotifyEventActions" >> notify.with_resource_hints(**parts.alone)
+    of_events = written[EVENTS] | "EvaluateEventAlarms" >> alone(EvaluateEventAlarms(parts.alarms))
+    of_events | "NotifyEventActions" >> alone(NotifyActions(parts.outlet, parts.offer))

@@ -176,8 +176,9 @@ def _hub(config: Config, _reader: int) -> Hub:
 
 
 def _acknowledge(config: Config, _reader: int, taken: list[Payloads]) -> None:
-    held = resources(config)
-    held.writer.then(lambda: held.hub.ack(taken))
+    if taken:
+        held = resources(config)
+        held.writer.then(lambda: held.hub.ack(taken))
 
 
 def _outlet(config: Config) -> Outlet:

@@ -33,6 +33,7 @@ from store.usage import stored_final_until
 _MADE_HERE = OF_PLACE | {"watermark": Watermark}
 _RECALLED = ("sieve", "usage_windows", "deriver")  # of a place
 _SHARED = (*_RECALLED, "final_until", "alarms", *_MADE_HERE)
+_CAUGHT_UP = "caught_up"  # `latest`, before anything of a place is recalled
 
 # Flink does not look at these; workers of steps that differ by them are others.
 _APART = {"cpu_count": "1"}
@@ -110,10 +111,10 @@ def _make(config: Config, slots: int, name: str, place: Place | None) -> Any:
     held = _held(config)
     if place is None:
         return stored_final_until(held.store)
-    if name != "caught_up":
-        _shared(config, slots, "caught_up", place)
-        return getattr(parts(config), name)(place)
-    return catch_up_latest(held.store, place)
+    if name == _CAUGHT_UP:
+        return catch_up_latest(held.store, place)
+    _shared(config, slots, _CAUGHT_UP, place)
+    return getattr(parts(config), name)(place)
 
 
 def _alarms(config: Config, apart: bool) -> AlarmBook:

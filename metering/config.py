@@ -119,7 +119,7 @@ class Spool(_Section):
 class Job(_Section):
     """The stream: how elements are cut, and the bounds of time."""
 
-    shards: int = Field(4, ge=1, le=4096, description="parts the state is split into, by resource")
+    shards: int = Field(64, ge=1, le=4096, description="parts the state is split into, by resource")
     lateness: float = Field(
         7200.0, ge=0, description="seconds; how late a sample may come and still be in time"
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ class Tick:
     """The time, as data: what closes windows and decides that something did not come.
 
     `now` and `watermark` are ms since the epoch; `watermark` is None before the first message.
-    Each of `readers` readers sends its own; a shard's watermark is the least over readers.
+    Each of `readers` readers sends its own; a place's watermark is the least over readers.
     """
 
     now: int
@@ -37,10 +38,10 @@ class Tick:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Final:
-    """Up to when (ms) the usage windows of one of `shards` shards are final, and since when (ms)."""
+    """Up to when (ms) the usage windows of `shards`, some `of` so many, are final, and since when (ms)."""
 
-    shards: int
-    shard: int
+    shards: Sequence[int]
+    of: int
     until: int
     at: int
 

@@ -6,12 +6,15 @@ a runner has several slots there are as many, each wherever the runner puts it.
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import xxhash
+
+from metering.batches import compacted
 
 Numbers = npt.NDArray[np.uint64]
 
@@ -26,7 +29,7 @@ class Place:
 
     @property
     def key(self) -> bytes:
-        """What names it in a keyed collection."""
+        """Its name in a keyed collection."""
         return b"%d" % self.number
 
     @property
@@ -55,17 +58,23 @@ class Places:
         """Return the places by their numbers."""
         return [Place(number, self.count, self.shards) for number in range(self.count)]
 
-    def of_shard(self, shard: bytes) -> Place:
-        """Return the place of a shard, by its key."""
-        return _place(int(shard) % self.count, self.count, self.shards)
-
     def of_key(self, key: bytes) -> Place:
-        """Return the place of a key."""
+        """Return the place that a key names."""
         return _place(int(key), self.count, self.shards)
 
 
 WHOLE: Final = Place()
 _place = functools.lru_cache(maxsize=4096)(Place)
+
+
+def divided(samples: pa.Table, places: Places) -> Iterator[tuple[bytes, pa.Table]]:
+    """Yield the key of each place that has samples, and them, with no more texts than they need."""
+    if places.count == 1:
+        yield WHOLE.key, samples
+        return
+    numbers = shards_of(samples, places.shards) % np.uint64(places.count)
+    for number in np.unique(numbers):
+        yield b"%d" % number, compacted(samples.filter(pa.array(numbers == number)))
 
 
 def shards_of(samples: pa.Table, shards: int) -> Numbers:

@@ -96,7 +96,7 @@ class _WriteFn(beam.DoFn):
 
 @dataclasses.dataclass
 class WriteToClickHouse(beam.PTransform):
-    """PCollection[table | (shard, table | Touched | Tick)] -> the same, once its rows were given to the writer.
+    """PCollection[table | (place, table | Touched | Tick)] -> the same, once its rows were given to the writer.
 
     `table` names the rows (_WRITERS).
     """
@@ -155,9 +155,7 @@ class _WriteUsageFn(beam.DoFn):
         if isinstance(element, Final):
             store = self._outlet.store
             self._outlet.writer.write(
-                lambda: insert_final(
-                    store, element.shards, element.shard, element.until, element.at
-                )
+                lambda: insert_final(store, element.shards, element.of, element.until, element.at)
             )
         else:
             self._outlet.write("usage", [element])

@@ -77,7 +77,9 @@ class Hub:
         return taken
 
     def ack(self, taken: list[Payloads]) -> None:
-        """Tell the feeds that these are stored."""
+        """Tell the feeds that these, if any, are stored."""
+        if not taken:
+            return
         for part in taken:
             self.feeds[part.feed].ack(part.receipt)
         self.lag = time.time() - min(part.received for part in taken) / 1000

@@ -1,7 +1,8 @@
 """ReadFeeds: payloads and ticks, out of the feeds and into the job.
 
 Guarantee: a payload is given to `acknowledge` by the finalizer of its bundle, after every sink fused
-    with this source has had its rows. At least once.
+    with this source has had its rows. At least once. It is told of polls that brought nothing, too:
+    what was taken before may wait for a later checkpoint.
 """
 
 import dataclasses
@@ -81,8 +82,8 @@ class _ReadFn(beam.DoFn):
         ticked = self._ticked.get(reader)
         if ticked is not None and not ending:
             taken = hub.take(job.element_payloads, job.element_bytes, job.tick, job.linger)
+            finalizer.register(lambda: self._acknowledge(reader, taken))
             if taken:
-                finalizer.register(lambda: self._acknowledge(reader, taken))
                 yield taken
         if ending or ticked is None or time.monotonic() - ticked >= job.tick / 2:
             self._ticked[reader] = time.monotonic()

@@ -17,6 +17,7 @@ from metering.alarms.book_shelf import Recalled
 from metering.alarms.matching_index import Watched
 from metering.schema import EVENTS, SAMPLES
 from store.client import Store
+from store.lately import came
 from store.rows import SAMPLE_COLUMNS, samples_of
 
 _SLICE: Final = 300_000  # samples read at once, about
@@ -202,8 +203,7 @@ def _arrived_last(store: Store) -> dict[str, int]:
     """Return when (ms) the oldest is of the samples of each meter that arrived last."""
     rows = store.query(
         f"SELECT meter::String, toUnixTimestamp64Milli(min(timestamp)) FROM {store.name}.samples"
-        f" WHERE recorded_at >= (SELECT max(recorded_at) FROM {store.name}.samples) - {_LOOKED_BACK}"
-        " GROUP BY meter"
+        f" WHERE {came(store, _LOOKED_BACK)} GROUP BY meter"
     ).result_rows
     return {row[0]: row[1] for row in rows}
 

@@ -11,6 +11,7 @@ from metering.derived.deriver import Deriver
 from metering.places import WHOLE, Place
 from metering.schema import SAMPLES, TOUCHED
 from store.client import Store
+from store.lately import came, revised
 from store.placed import placed
 
 # Seconds before the newest arrival; what follows from what came since may not be written: it is at the
@@ -32,22 +33,14 @@ _LATE: Final = (
     " GROUP BY meter, resource_id"
 )
 _LAST: Final = (
-    "FROM {database}.samples AS s WHERE s.recorded_at >="
-    " (SELECT max(recorded_at) FROM {database}.samples) - {arrived:UInt32}"
-    " AND s.late != 1 AND s.meter IN {meters:Array(String)} AND {placed}"
-)
-_COUNTED: Final = (
     "SELECT s.meter::String AS meter, s.resource_id AS resource_id, min(s.timestamp) AS timestamp,"
-    f" toInt64(countIf(s.is_deleted = 0)) AS samples, max(s.version) > 0 AS revised {_LAST}"
+    " toInt64(countIf(s.is_deleted = 0)) AS samples FROM {database}.samples AS s WHERE {lately}"
+    " AND s.late != 1 AND s.meter IN {meters:Array(String)} AND {placed}"
     " GROUP BY s.meter, s.resource_id"
 )
 _FIRSTS: Final = (
     "SELECT meter::String AS meter, resource_id, min(first) AS first FROM {database}.latest"
     " WHERE meter IN {meters:Array(String)} AND {placed} GROUP BY meter, resource_id"
-)
-_OPERANDS: Final = (
-    "SELECT s.meter::String AS meter, s.resource_id AS resource_id, min(s.timestamp) AS timestamp"
-    f" {_LAST} GROUP BY s.meter, s.resource_id"
 )
 
 
@@ -85,52 +78,76 @@ def _newest(store: Store, place: Place, meters: list[str], metadata: bool) -> pa
 
 
 def _behind(store: Store, place: Place, deriver: Deriver, meters: list[str]) -> list[pa.Table]:
-    """Return series (TOUCHED) with samples that came last and of which less is derived than of others.
+    """Return series (TOUCHED) of which something else may be to be derived than is there.
 
+    They were revised, or what they are derived of was, or of what came last less is derived than of others.
     Also those with late samples: `latest` may name one, and nothing is derived of these.
     """
     behind = [_asked(store, place, _LATE, meters).cast(TOUCHED)]
-    derived = sorted({name for meter in meters for name in deriver.plan.names(meter)})
-    counted = _frame(_asked(store, place, _COUNTED, [*meters, *derived]))
+    derived = {name for meter in meters for name in deriver.plan.names(meter)}
+    every = sorted({*meters, *derived})
+    counted = _lately(store, place, every, came(store, _ARRIVED))
+    again = _lately(store, place, every, revised(store, _ARRIVED))
     firsts = pl.DataFrame(_asked(store, place, _FIRSTS, meters))
     counted = counted.join(firsts, on=_SERIES, how="left")
     for nth, chain in enumerate(deriver.plan.chains):
         mine = [meter for meter in meters if nth in deriver.plan.places(meter)]
         if chain.arithmetic is not None:
-            behind.append(_asked(store, place, _OPERANDS, mine, _ARRIVED_LAST).cast(TOUCHED))
+            last = _lately(store, place, mine, came(store, _ARRIVED_LAST))
+            behind += [_touched(last), _touched(again.filter(pl.col("meter").is_in(mine)))]
         else:
-            names = {meter: sorted(chain.makes(meter)) for meter in mine}
-            behind.append(_missing(counted.filter(pl.col("meter").is_in(mine)), names, counted))
+            made = _pairs({meter: sorted(chain.makes(meter)) for meter in mine})
+            behind += [_missing(counted, made), _revised(again, made)]
     return [series for series in behind if series.num_rows]
 
 
-def _missing(parents: pl.DataFrame, names: dict[str, list[str]], counted: pl.DataFrame) -> pa.Table:
-    """Return the parents (TOUCHED) that were revised, or have more samples than what is derived of them.
+def _pairs(names: dict[str, list[str]]) -> pl.DataFrame:
+    """Return the meters that are derived, a `name` each, by the `meter` that they are of."""
+    pairs = [(meter, name) for meter, made in names.items() for name in made]
+    return pl.DataFrame(pairs, {"meter": pl.String, "name": pl.String}, orient="row")
+
+
+def _missing(counted: pl.DataFrame, made: pl.DataFrame) -> pa.Table:
+    """Return the parents (TOUCHED) that have more samples than what is derived of them.
 
     Of a first sample nothing may be derived.
     """
-    pairs = [(meter, name) for meter, made in names.items() for name in made]
-    made = pl.DataFrame(pairs, {"meter": pl.String, "name": pl.String}, orient="row").join(
+    totals = made.join(
         counted.select("meter", "resource_id", "samples"), left_on="name", right_on="meter"
     )
-    totals = made.group_by(_SERIES).agg(pl.col("samples").sum().alias("derived"))
-    both = parents.join(totals, on=_SERIES, how="left")
+    totals = totals.group_by(_SERIES).agg(pl.col("samples").sum().alias("derived"))
+    both = counted.join(made.select("meter").unique(), on="meter")
+    both = both.join(totals, on=_SERIES, how="left")
     alone = (pl.col("first") >= pl.col("timestamp")).fill_null(False).cast(pl.Int64)
     less = pl.col("derived").fill_null(0) + alone < pl.col("samples")
-    found = both.filter(less | (pl.col("revised") == 1)).select(TOUCHED.names)
-    return found.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(TOUCHED)
+    return _touched(both.filter(less))
 
 
-def _asked(
-    store: Store, place: Place, sql: str, meters: list[str], arrived: int = _ARRIVED
-) -> pa.Table:
-    sql = sql.replace("{database}", store.name).replace("{placed}", placed(place))
-    return store.query_arrow(sql, {"meters": meters, "arrived": arrived})
+def _revised(again: pl.DataFrame, made: pl.DataFrame) -> pa.Table:
+    """Return the parents (TOUCHED) that were revised, or of which something derived was.
+
+    A row that was revised is there twice until the engine makes the two one, so these are not counted.
+    """
+    parents = again.join(made.select("meter").unique(), on="meter")
+    of_derived = made.join(again, left_on="name", right_on="meter")
+    both = pl.concat([one.select(TOUCHED.names) for one in (parents, of_derived)])
+    return _touched(both.group_by(_SERIES).agg(pl.col("timestamp").min()))
 
 
-def _frame(rows: pa.Table) -> pl.DataFrame:
-    frame = pl.DataFrame(rows)
+def _lately(store: Store, place: Place, meters: list[str], lately: str) -> pl.DataFrame:
+    """Return the series with such samples, the `timestamp` of the oldest, and how many `samples` count."""
+    frame = pl.DataFrame(_asked(store, place, _LAST.replace("{lately}", lately), meters))
     return frame.with_columns(
         pl.col("meter", "resource_id").cast(pl.String),
         pl.col("timestamp").cast(pl.Datetime("ms", "UTC")),
     )
+
+
+def _touched(series: pl.DataFrame) -> pa.Table:
+    rows = series.select(TOUCHED.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return rows.cast(TOUCHED)
+
+
+def _asked(store: Store, place: Place, sql: str, meters: list[str]) -> pa.Table:
+    sql = sql.replace("{database}", store.name).replace("{placed}", placed(place))
+    return store.query_arrow(sql, {"meters": meters})

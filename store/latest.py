@@ -5,6 +5,7 @@ from typing import Final
 
 from metering.places import WHOLE, Place
 from store.client import Store
+from store.lately import came, revised
 from store.placed import placed
 
 _BEHIND: Final = 600  # s; more than `latest` may be behind `samples` (sinks.latest)
@@ -40,12 +41,12 @@ def mend_latest(store: Store, series: Sequence[Series]) -> None:
 
 def catch_up_latest(store: Store, place: Place = WHOLE) -> None:
     """Bring a place's rows up to what `samples` holds, should the last process have ended between the two."""
-    newest = f"(SELECT max(recorded_at) FROM {store.name}.samples)"
-    store.command(_statement(store, f"recorded_at >= {newest} - {_BEHIND} AND {placed(place)}"))
+    again = revised(store, _BEHIND)
+    for lately in (came(store, _BEHIND), again):
+        store.command(_statement(store, f"{lately} AND {placed(place)}"))
     overruled = store.query(
         f"SELECT DISTINCT resource_id, meter::String FROM {store.name}.samples"
-        f" WHERE is_deleted AND version > 0 AND recorded_at >= {newest} - 86400"
-        f" AND {placed(place)}"
+        f" WHERE is_deleted AND version > 0 AND {again} AND {placed(place)}"
     )
     mend_latest(store, [(resource, meter) for resource, meter in overruled.result_rows])
 

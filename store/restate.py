@@ -28,7 +28,8 @@ def count_late(store: Store, scope: RestateScope) -> None:
     """Mark the scope's late samples as restated, a version later. Again it changes nothing."""
     where, parameters = _of_scope(scope)
     store.query(
-        f"INSERT INTO {store.name}.samples SELECT * REPLACE (version + 1 AS version, 2 AS late)"
+        f"INSERT INTO {store.name}.samples SELECT * REPLACE"
+        " (version + 1 AS version, 2 AS late, now() AS revised_at)"
         f" FROM {store.name}.samples AS s FINAL WHERE s.late = 1 AND {where} AND {_TIME}",
         parameters,
     )

@@ -3,6 +3,8 @@
 Guarantee: every row has a natural key (see the migrations); writing rows again changes nothing.
 """
 
+import time
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -20,6 +22,7 @@ SAMPLE_COLUMNS: Final = ", ".join(
     f"{field.name}::String AS {field.name}" if pa.types.is_dictionary(field.type) else field.name
     for field in SAMPLES
 )
+_TIME: Final = SAMPLES.field("recorded_at").type
 
 
 def insert_samples(store: Store, samples: pa.Table, late: int = 0) -> None:
@@ -63,7 +66,8 @@ def samples_of(rows: pa.Table) -> pa.Table:
 def insert_revisions(store: Store, revisions: pa.Table) -> None:
     """Write rows of settled conflicts (metering.schema.REVISIONS), and `latest` as it is then."""
     if revisions.num_rows:
-        store.insert("samples", revisions)
+        now = pa.array([int(time.time())] * revisions.num_rows, pa.int64()).cast(_TIME)
+        store.insert("samples", revisions.append_column("revised_at", now))
         overruled = pc.and_(
             pc.equal(revisions["is_deleted"], 1), pc.greater(revisions["version"], 0)
         )
@@ -92,19 +96,20 @@ def insert_usage(store: Store, usage: pa.Table) -> None:
         store.insert("usage", usage)
 
 
-def insert_final(store: Store, shards: int, shard: int, until_ms: int, at_ms: int) -> None:
-    """Write up to when a shard's windows are final, and since when (ms). Errors: StoreAwayError.
+def insert_final(store: Store, shards: Sequence[int], of: int, until_ms: int, at_ms: int) -> None:
+    """Write up to when the windows of some shards, `of` so many, are final, and since when (ms).
 
-    Natural key: shards, shard and until. What is known already stays as it is, with its time: after
-    a restart the same is said again, later.
+    Natural key: their number, shard and until. What is known already stays as it is, with its time:
+    after a restart the same is said again, later. Errors: StoreAwayError.
     """
     store.query(
-        f"INSERT INTO {store.name}.usage_final SELECT {{shards:UInt32}}, {{shard:UInt32}},"
-        " fromUnixTimestamp64Milli({until:Int64}, 'UTC') AS until_,"
+        f"INSERT INTO {store.name}.usage_final"
+        " SELECT {of:UInt32}, arrayJoin({shards:Array(UInt32)}) AS shard_,"
+        " fromUnixTimestamp64Milli({until:Int64}, 'UTC'),"
         " fromUnixTimestamp64Milli({at:Int64}, 'UTC')"
-        f" WHERE until_ > (SELECT max(until) FROM {store.name}.usage_final"
-        " WHERE shards = {shards:UInt32} AND shard = {shard:UInt32})",
-        {"shards": shards, "shard": shard, "until": until_ms, "at": at_ms},
+        f" WHERE shard_ NOT IN (SELECT shard FROM {store.name}.usage_final"
+        " WHERE shards = {of:UInt32} AND until >= fromUnixTimestamp64Milli({until:Int64}, 'UTC'))",
+        {"of": of, "shards": list(shards), "until": until_ms, "at": at_ms},
     )
 
 

@@ -10,6 +10,7 @@ from metering.schema import TOUCHED, USAGE
 from metering.usage.rules import UsageRules
 from metering.usage.windows import UsageWindows
 from store.client import Store
+from store.lately import came, revised
 from store.placed import placed
 from store.queries.finality import final_until
 
@@ -74,11 +75,14 @@ def recalled_windows(store: Store, rules: UsageRules, place: Place = WHOLE) -> U
 
 
 def _arrived_last(store: Store, place: Place) -> pa.Table:
-    """Return series (TOUCHED) of the last samples to come in time, each with its oldest of them."""
+    """Return series (TOUCHED) of the last samples to come in time or be revised, each with its oldest of them."""
+    rows = (
+        f"SELECT meter, resource_id, timestamp FROM {store.name}.samples"
+        f" WHERE late != 1 AND {placed(place)} AND "
+    )
     return store.query_arrow(
         "SELECT meter::String AS meter, resource_id, min(timestamp) AS timestamp"
-        f" FROM {store.name}.samples WHERE late != 1 AND {placed(place)} AND recorded_at >="
-        f" (SELECT max(recorded_at) FROM {store.name}.samples) - {_ARRIVED}"
+        f" FROM ({rows}{came(store, _ARRIVED)} UNION ALL {rows}{revised(store, _ARRIVED)})"
         " GROUP BY meter, resource_id"
     ).cast(TOUCHED)
 

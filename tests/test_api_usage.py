@@ -37,7 +37,7 @@ def filled(store: Store) -> Store:
     day = hours()[0] | {"period": 86400, "start": TEN - 10 * HOUR, "usage": 99.0}
     insert_usage(store, usage_rows(*hours(), day))
     for shard, until in ((0, ms(HOUR)), (1, ms(2 * HOUR))):
-        insert_final(store, 2, shard, until, NOON)
+        insert_final(store, [shard], 2, until, NOON)
     return store
 
 
@@ -119,10 +119,10 @@ def test_rows_are_selected(api: FlaskClient, query: str, found: list[Any]) -> No
 def test_a_row_is_open_until_every_shard_is_final_behind_it(filled: Store) -> None:
     states = [row["state"] for row in rows(client(filled), "resource=vm0")]
     assert states == ["final", "open"]
-    insert_final(filled, 2, 0, ms(2 * HOUR), NOON + 1)
+    insert_final(filled, [0], 2, ms(2 * HOUR), NOON + 1)
     states = [row["state"] for row in rows(client(filled), "resource=vm0")]
     assert states == ["final", "final"]
-    insert_final(filled, 3, 0, ms(9 * HOUR), NOON + 2)  # two shards of three say nothing yet
+    insert_final(filled, [0], 3, ms(9 * HOUR), NOON + 2)  # two shards of three say nothing yet
     states = [row["state"] for row in rows(client(filled), "resource=vm0")]
     assert states == ["final", "final"]  # what was final stays so
 
@@ -151,7 +151,7 @@ def test_usage_as_known_at_a_time(filled: Store) -> None:
     first = hours()[0]
     insert_usage(filled, usage_rows(first | {"usage": 1.5, "version": NOON + 60_000}))
     insert_usage(filled, usage_rows(first | {"is_deleted": 1, "version": NOON + 120_000}))
-    insert_final(filled, 2, 0, ms(2 * HOUR), NOON + 90_000)
+    insert_final(filled, [0], 2, ms(2 * HOUR), NOON + 90_000)
     told = {}
     for time in ("11:59:59.999", "12:00", "12:01", "12:01:30", "12:02"):
         found = rows(api, f"as_of=2026-11-22T{time}&resource=vm0")
@@ -168,8 +168,8 @@ def test_usage_as_known_at_a_time(filled: Store) -> None:
 
 
 def test_since_when_a_window_is_final_does_not_move(filled: Store) -> None:
-    insert_final(filled, 2, 0, ms(HOUR), NOON + 500_000)
-    insert_final(filled, 2, 0, ms(0), NOON + 500_000)
+    insert_final(filled, [0], 2, ms(HOUR), NOON + 500_000)
+    insert_final(filled, [0], 2, ms(0), NOON + 500_000)
     found = rows(client(filled), "resource=vm0&as_of=2026-11-22T12:00")
     assert [row["state"] for row in found] == ["final", "open"]
 

@@ -40,7 +40,7 @@ def url(store: Store) -> Iterator[str]:
         for h in range(3)
     ]
     insert_usage(store, usage_rows(*hours))
-    insert_final(store, 1, 0, ms(3600), ms(3600))
+    insert_final(store, [0], 1, ms(3600), ms(3600))
     late = samples(meter=["cpu"], resource_id=["vm0"], timestamp=[ms(60)], volume=[5.0])
     store.insert("samples", sample_rows(late, 1))
     fill(store, meter=["cpu"], resource_id=["vm0"], timestamp=[ms(0)])

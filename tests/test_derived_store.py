@@ -45,9 +45,8 @@ def written(store: Store, deriver: Deriver, *drafts: Draft, arrived: int = T0 //
         insert_latest(store, rows)
 
 
-def out_of_order(store: Store, *rows: tuple[Draft, int, bool]) -> None:
+def out_of_order(store: Store, *rows: tuple[Draft, int, bool], arrived: int = T0 // 1000) -> None:
     """Write samples as settled ones are: with version, and whether they count."""
-    arrived = T0 // 1000
     insert_revisions(
         store,
         revision_table([Stored(row, arrived, 0, version, counts) for row, version, counts in rows]),
@@ -113,6 +112,32 @@ def test_a_conflict_that_turned_is_worked_out_after_a_kill(
     out_of_order(store, (traffic(10, 10), 1, False))
     assert tick(store, recall()) == 2
     assert found(store, RATE) == [(20, 2)]
+
+
+def test_a_conflict_about_what_came_long_ago_is_worked_out_after_a_kill(
+    store: Store, recall: functools.partial[Deriver]
+) -> None:
+    """What settles it may be a sample of another series: nothing of this one came lately."""
+    written(store, recall(), traffic(0, 0), traffic(10, 10), traffic(20, 40))
+    day = 86_400
+    written(store, recall(), traffic(day, 0, "other"), arrived=T0 // 1000 + day)
+    out_of_order(store, (traffic(10, 10), 1, False))
+    assert tick(store, recall()) == 2
+    assert found(store, RATE) == [(20, 2)]
+
+
+def test_what_was_derived_again_does_not_hide_what_was_not(
+    store: Store, recall: functools.partial[Deriver]
+) -> None:
+    """A row that was derived again is there twice until the engine makes the two one."""
+    written(store, recall(), traffic(0, 0), traffic(20, 40), traffic(40, 60))
+    store.command(f"SYSTEM STOP MERGES {store.name}.samples")
+    out_of_order(store, (traffic(10, 30), 0, True))
+    assert tick(store, recall()) == 2
+    out_of_order(store, (traffic(30, 45), 0, True))
+    assert tick(store, recall()) == 2
+    assert found(store, RATE) == [(10, 3), (20, 1), (30, 0.5), (40, 1.5)]
+    store.command(f"SYSTEM START MERGES {store.name}.samples")
 
 
 def test_operands_that_came_apart_are_worked_out_after_a_kill(

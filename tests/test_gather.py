@@ -10,10 +10,10 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from metering.elements import CommonTick, Tick, Touched
 from metering.places import Place, Places
+from transforms.by_place import Keyed
 from transforms.decode import EVENTS, INVALID, SAMPLES, Placed
 from transforms.gather import GatherReaders
 from transforms.gather_places import GatherPlaces
-from transforms.shard import Keyed
 
 
 def named(place: bytes, name: str, *rows: int) -> Placed:

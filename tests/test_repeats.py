@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metering.batches import conflict_table, drafts_of, revision_table, sample_table
-from metering.conflicts import settle
+from metering.conflicts import Stored, settle
 from metering.draft import Draft
 from metering.repeats import Sieve
 from store.client import Store
@@ -185,3 +185,24 @@ def test_latest_forgets_a_sample_that_is_overruled(store: Store) -> None:
     assert [(v, t.second, f.second) for v, t, f in mended] == [(1.0, 45, 43)]
     catch_up_latest(store)
     assert store.query(found).result_rows == mended
+
+
+def test_a_start_mends_latest_after_samples_that_came_long_ago_were_revised(store: Store) -> None:
+    """As after a kill between `samples` and `latest`; what settled them may be of another series."""
+    now = int(time.time())
+    day = 86_400
+    first = sample_table([_draft("a", 7.0, s=9), _draft("b", 1.0, s=5)], now - 2 * day)
+    newest = sample_table([_draft("c", 1.0, resource="other")], now)
+    for table in (first, newest):
+        insert_samples(store, table)
+        insert_latest(store, table)
+    rows = [
+        Stored(_draft("a", 7.0, s=9), now - 2 * day, 0, 1, False),
+        Stored(_draft("d", 3.0, s=7), now - 2 * day, 0, 1, True),
+    ]
+    insert_revisions(store, revision_table(rows))
+    store.command(f"TRUNCATE TABLE {store.name}.latest")
+    insert_latest(store, first)
+    catch_up_latest(store)
+    sql = f"SELECT volume, timestamp FROM {store.name}.v_latest WHERE resource_id = 'r'"
+    assert [(v, t.second) for v, t in store.query(sql).result_rows] == [(3.0, 47)]

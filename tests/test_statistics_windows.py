@@ -76,7 +76,7 @@ def put(store: Store, came: list[Came], until: float = 48) -> None:
     rows = [{name: row[name] for name in names if name in row} for row in told]
     if rows:
         insert_usage(store, usage_rows(*rows))
-    insert_final(store, 1, 0, round((MIDNIGHT + until * HOUR) * 1000), 0)
+    insert_final(store, [0], 1, round((MIDNIGHT + until * HOUR) * 1000), 0)
 
 
 def question(*parts: Predicate, meter: str = "m", **told: Any) -> StatisticsQuery:

@@ -4,12 +4,19 @@ import datetime as dt
 
 import pyarrow as pa
 
-from metering.batches import sample_table
+from metering.batches import revision_table, sample_table
+from metering.conflicts import Stored
 from metering.draft import Draft
 from metering.schema import TOUCHED
 from metering.usage.rules import UsageRules
 from store.client import Store
-from store.rows import insert_final, insert_latest, insert_samples, insert_usage
+from store.rows import (
+    insert_final,
+    insert_latest,
+    insert_revisions,
+    insert_samples,
+    insert_usage,
+)
 from store.usage import recalled_windows, stored_final_until, stored_usage
 from tests.tables import usage_rows
 
@@ -44,9 +51,9 @@ def test_the_newest_rows_of_the_series_asked_for_are_read(store: Store) -> None:
 
 def test_nothing_is_final_before_every_shard_said_so(store: Store) -> None:
     assert stored_final_until(store) is None
-    insert_final(store, 2, 0, (START + HOUR) * 1000, 1)
+    insert_final(store, [0], 2, (START + HOUR) * 1000, 1)
     assert stored_final_until(store) is None
-    insert_final(store, 2, 1, START * 1000, 2)
+    insert_final(store, [1], 2, START * 1000, 2)
     assert stored_final_until(store) == START * 1000
 
 
@@ -57,7 +64,7 @@ def test_what_is_final_stays_so_while_shards_of_another_number_begin_to_say_so(
     said = [(1, 0, 2), (2, 0, 3), (2, 1, 3), (1, 0, 4), (3, 0, 5), (3, 1, 5), (3, 2, 5)]
     final = []
     for at, (shards, shard, hour) in enumerate(said, 1):
-        insert_final(store, shards, shard, (START + hour * HOUR) * 1000, at)
+        insert_final(store, [shard], shards, (START + hour * HOUR) * 1000, at)
         final.append((stored_final_until(store) // 1000 - START) // HOUR)
     assert final == [2, 2, 3, 4, 4, 4, 5]
     view = (
@@ -70,7 +77,7 @@ def test_what_is_final_stays_so_while_shards_of_another_number_begin_to_say_so(
 
 def test_a_start_works_out_again_what_may_go_on(store: Store) -> None:
     now = START + 20 * HOUR
-    insert_final(store, 1, 0, (START + 17 * HOUR) * 1000, 1)
+    insert_final(store, [0], 1, (START + 17 * HOUR) * 1000, 1)
 
     def sample(resource: str, hour: int) -> Draft:
         at = (START + hour * HOUR) * 1000
@@ -79,18 +86,20 @@ def test_a_start_works_out_again_what_may_go_on(store: Store) -> None:
         )
 
     for arrived, samples in (
-        (now - 4 * HOUR, [sample("silent", 1), sample("live", 16)]),
+        (now - 4 * HOUR, [sample("silent", 1), sample("live", 16), sample("overruled", 3)]),
         (now - 700, [sample("live", 18)]),
         (now, [sample("live", 19), sample("back", 2)]),
     ):
         table = sample_table(samples, arrived)
         insert_samples(store, table)
         insert_latest(store, table)
+    overruled = Stored(sample("overruled", 3), now - 4 * HOUR, 0, 1, False)
+    insert_revisions(store, revision_table([overruled]))  # what settles it is of another series
     windows = recalled_windows(store, UsageRules())
     touched = windows.touched()
     assert touched is not None
     assert (
         sorted(touched.to_pylist(), key=lambda one: one["resource_id"])
-        == asked(("back", 2), ("live", 19)).to_pylist()
+        == asked(("back", 2), ("live", 19), ("overruled", 3)).to_pylist()
     )
     assert windows.final_until == (START + 17 * HOUR) * 1000

@@ -45,8 +45,8 @@ def filled(store: Store) -> Store:
             {"meter": "f", "is_deleted": 1},
         ),
     )
-    for shard in range(2):
-        insert_final(store, 2, shard, (START + 3600 + shard) * 1000, START * 1000)
+    insert_final(store, range(2), 2, (START + 3600) * 1000, START * 1000)
+    insert_final(store, [1], 2, (START + 3601) * 1000, START * 1000)
     return store
 
 

@@ -1,1 +1,1 @@
-"""PTransforms over Arrow batches: decode, shard, normalize."""
+"""PTransforms over Arrow batches: decode, normalize, derive, usage, alarms."""

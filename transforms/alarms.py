@@ -42,7 +42,7 @@ class _BookFn(beam.DoFn):
 
 class _MatchFn(_BookFn):
     def finish_bundle(self) -> Iterator[Any]:
-        """Match the bundle's samples; a tick comes once, whatever the number of shards."""
+        """Match the bundle's samples before its ticks: they are about all that came before them."""
         tables = [one for one in self._elements if isinstance(one, pa.Table)]
         for partials in self._book.matched(tables):
             if partials.num_rows:
@@ -50,8 +50,9 @@ class _MatchFn(_BookFn):
         for one in self._elements:
             if isinstance(one, Touched):
                 self._book.touch(one.series)
-        for tick in dict.fromkeys(one for one in self._elements if isinstance(one, Tick)):
-            yield windowed((ALARMS, tick))
+        for one in self._elements:
+            if isinstance(one, Tick):
+                yield windowed((ALARMS, one))
 
 
 class _EvaluateFn(_BookFn):
@@ -74,7 +75,7 @@ class _EvaluateEventsFn(_EvaluateFn):
 
 @dataclasses.dataclass
 class MatchAlarms(beam.PTransform):
-    """PCollection[(shard, SAMPLES | Touched | Tick)] -> PCollection[(ALARMS, PARTIALS | Tick)].
+    """PCollection[(place, SAMPLES | Touched | Tick)] -> PCollection[(ALARMS, PARTIALS | Tick)].
 
     State: what alarms watch (metering.alarms.matching); read again from the store after each tick.
     """

@@ -7,16 +7,20 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import apache_beam as beam
+import pyarrow as pa
 
-from metering.places import Place, Places
-from transforms.shard import Keyed
+from metering.elements import Tick, Touched
+from metering.places import WHOLE, Place, Places
 from transforms.windowed import windowed
+
+Element = pa.Table | Touched | Tick
+Keyed = tuple[bytes, Element]  # by the place
 
 
 class Step(Protocol):
     """What a step does of one place."""
 
-    def bundle(self, elements: list[Keyed]) -> Iterable[Any]:
+    def bundle(self, elements: list[Element]) -> Iterable[Any]:
         """Return what follows from a bundle's elements."""
 
 
@@ -29,18 +33,20 @@ class ByPlaceFn(beam.DoFn):
     def setup(self) -> None:
         self._steps: dict[Place, Step] = {}
         if self._places.count == 1:
-            self._step(self._places.of_key(b"0"))
+            self._step(self._places.of_key(WHOLE.key))
 
     def start_bundle(self) -> None:
-        self._gathered: dict[Place, list[Keyed]] = {}
+        self._gathered: dict[bytes, list[Element]] = {}
 
     def process(self, keyed: Keyed) -> Iterator[Any]:
-        self._gathered.setdefault(self._places.of_shard(keyed[0]), []).append(keyed)
+        key, element = keyed
+        self._gathered.setdefault(key, []).append(element)
         return iter(())
 
     def finish_bundle(self) -> Iterator[Any]:
-        for place, elements in self._gathered.items():
-            yield from map(windowed, self._step(place).bundle(elements))
+        for key, elements in self._gathered.items():
+            step = self._step(self._places.of_key(key))
+            yield from map(windowed, step.bundle(elements))
 
     def _step(self, place: Place) -> Step:
         if place not in self._steps:

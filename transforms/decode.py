@@ -11,9 +11,8 @@ from metering.batches import together
 from metering.config import Decode
 from metering.decode import Decoded, Decoder
 from metering.elements import Beat, Payloads, Tick, Watermark
-from metering.places import Places
+from metering.places import WHOLE, Places, divided
 from transforms.counters import count
-from transforms.shard import divided
 
 SAMPLES = "samples"
 EVENTS = "events"
@@ -21,7 +20,7 @@ INVALID = "invalid"
 
 # By the key of a place: where a runner sends things by their keys, all of one goes there, in its order.
 Placed = tuple[bytes, tuple[str, pa.Table] | Tick]
-FIRST = b"0"  # the place of what is not of a resource
+FIRST = WHOLE.key  # the place of what is not of a resource
 
 
 class _DecodeFn(beam.DoFn):

@@ -12,9 +12,8 @@ from apache_beam import pvalue
 from metering.derived.deriver import Deriver, History
 from metering.elements import Tick, Touched
 from metering.places import Place, Places
-from transforms.by_place import ByPlaceFn
+from transforms.by_place import ByPlaceFn, Element
 from transforms.counters import count
-from transforms.shard import Keyed, split
 
 REVISED = "revised"
 
@@ -26,39 +25,38 @@ class _Deriving:
         self._place, self._history = place, history
         self._deriver = deriver(place)
 
-    def bundle(self, elements: list[Keyed]) -> list[Any]:
+    def bundle(self, elements: list[Element]) -> Iterator[Any]:
         """What earlier bundles touched is in the store now: it comes before this one's samples."""
-        outputs = [*self._again(elements), *elements, *self._derived(elements)]
+        ticks = [one for one in elements if isinstance(one, Tick)]
+        others = [one for one in elements if not isinstance(one, Tick)]
+        yield from self._again(ticks)
         # Ticks last: they are about all that came before them.
-        return sorted(outputs, key=lambda output: isinstance(_element(output), Tick))
+        for one in (*others, *self._derived(others), *ticks):
+            yield self._place.key, one
 
-    def _again(self, elements: list[Keyed]) -> Iterator[Any]:
-        ticks = [element for _, element in elements if isinstance(element, Tick)]
+    def _again(self, ticks: list[Tick]) -> Iterator[Any]:
         again = self._deriver.tick(ticks, self._history)
         if again is not None:
             count("derived_again", again.revisions.num_rows)
             yield pvalue.TaggedOutput(REVISED, ("revisions", again.revisions))
-            for shard, series in split(again.touched, self._place):
-                yield shard, Touched(series)
+            if again.touched.num_rows:
+                yield self._place.key, Touched(again.touched)
 
-    def _derived(self, elements: list[Keyed]) -> Iterator[Keyed]:
-        for _, element in elements:
-            if isinstance(element, Touched):
-                self._deriver.touch(element.series)
-        tables = [element for _, element in elements if isinstance(element, pa.Table)]
+    def _derived(self, elements: list[Element]) -> Iterator[pa.Table]:
+        for one in elements:
+            if isinstance(one, Touched):
+                self._deriver.touch(one.series)
+        tables = [one for one in elements if isinstance(one, pa.Table)]
         derived = self._deriver.take(tables)
         count("derived", derived.samples.num_rows)
         count("underived", derived.numberless)
-        yield from split(derived.samples, self._place)
-
-
-def _element(output: Any) -> Any:
-    return None if isinstance(output, pvalue.TaggedOutput) else output[1]
+        if derived.samples.num_rows:
+            yield derived.samples
 
 
 @dataclasses.dataclass
 class DeriveMeters(beam.PTransform):
-    """PCollection[(shard, SAMPLES | Touched | Tick)] -> the same, derived samples too; REVISED.
+    """PCollection[(place, SAMPLES | Touched | Tick)] -> the same, derived samples too; REVISED.
 
     State:     of a place: metering.derived.deriver; `deriver` makes it knowing what the store knows,
         `history` reads the stored samples of the few series whose past changed.

@@ -14,9 +14,8 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 from metering.batches import together
 from metering.elements import CommonTick, Tick, Touched
 from metering.places import Place, Places
-from transforms.by_place import ByPlaceFn
+from transforms.by_place import ByPlaceFn, Element
 from transforms.decode import EVENTS, SAMPLES
-from transforms.shard import Keyed
 
 ALL = b"all"
 
@@ -31,19 +30,19 @@ class _Passing:
         self._place = place
         self._waiting = waiting(place)
 
-    def bundle(self, elements: list[Keyed]) -> Iterator[Passed]:
+    def bundle(self, elements: list[Element]) -> Iterator[Passed]:
         """What earlier bundles touched is in the store now; what this one touched may not be yet."""
         touched, self._waiting[:] = (
             list(self._waiting),
-            [element for _, element in elements if isinstance(element, Touched)],
+            [one for one in elements if isinstance(one, Touched)],
         )
         yield from ((ALL, one) for one in touched)
-        tables = [element for _, element in elements if isinstance(element, pa.Table)]
+        tables = [one for one in elements if isinstance(one, pa.Table)]
         if tables:
             yield ALL, (SAMPLES, together(tables))
-        ticks = (element for _, element in elements if isinstance(element, Tick))
-        for tick in dict.fromkeys(ticks):
-            yield ALL, Tick(tick.now, tick.watermark, self._place.number, self._place.count)
+        for one in elements:
+            if isinstance(one, Tick):
+                yield ALL, Tick(one.now, one.watermark, self._place.number, self._place.count)
 
 
 def _named(events: pa.Table | Tick) -> Iterator[Passed]:
@@ -77,7 +76,7 @@ class _GatherFn(beam.DoFn):
 
 @dataclasses.dataclass
 class GatherPlaces(beam.PTransform):
-    """((shard, SAMPLES | Touched | Tick), EVENTS | Tick), as written -> the same two, in one slot.
+    """((place, SAMPLES | Touched | Tick), EVENTS | Tick), as written -> the same two, in one slot.
 
     Where places are in slots of their own a runner cuts here once more, `alone` are the hints of what is
     behind it. Samples and events come by one collection: two, each with a cut, might be placed in two

@@ -17,9 +17,8 @@ from metering.elements import LeastWatermark, Tick, Touched
 from metering.places import Place, Places
 from metering.repeats import Sieve
 from metering.usage.rules import UsageRules
-from transforms.by_place import ByPlaceFn
+from transforms.by_place import ByPlaceFn, Element
 from transforms.counters import count
-from transforms.shard import Keyed, split
 
 SETTLED = "settled"
 LATE = "late"
@@ -46,22 +45,18 @@ class _Normalizing:
         self._watermark = reached(place)
         self._until = final_until()
 
-    def bundle(self, elements: list[Keyed]) -> Iterator[Any]:
-        """Sift the bundle's samples together: the store does not know any of them yet.
-
-        Message ids are a place's: what came to one of its shards may contradict what came to another.
-        """
-        ticks = [keyed for keyed in elements if isinstance(keyed[1], Tick)]
-        tables = [table for _, table in elements if isinstance(table, pa.Table)]
+    def bundle(self, elements: list[Element]) -> Iterator[Any]:
+        """Sift the bundle's samples together: the store does not know any of them yet."""
+        ticks = [one for one in elements if isinstance(one, Tick)]
+        tables = [one for one in elements if isinstance(one, pa.Table)]
         self._pass(self._watermark.reached)
         if tables:
             yield from self._sifted(together(tables))
         for series in self._restated() if ticks else ():
-            for shard, some in split(series, self._place):
-                yield shard, Touched(some)
-        for keyed in ticks:
-            self._pass(self._watermark.take(keyed[1]))
-            yield keyed
+            yield self._place.key, Touched(series)
+        for tick in ticks:
+            self._pass(self._watermark.take(tick))
+            yield self._place.key, tick
 
     def _pass(self, watermark: int | None) -> None:
         """Take note of the windows that a watermark makes final."""
@@ -84,7 +79,7 @@ class _Normalizing:
             yield pvalue.TaggedOutput(LATE, clean.filter(pa.array(late)))
             clean = clean.filter(pa.array(~late))
         if clean.num_rows:
-            yield from split(clean, self._place)
+            yield self._place.key, clean
 
     def _settle(self, suspect: pa.Table, contested: list[str]) -> Iterator[Any]:
         arrived = drafts_of(suspect)
@@ -100,8 +95,9 @@ class _Normalizing:
             yield pvalue.TaggedOutput(SETTLED, ("invalid", table))
         if writes:
             yield pvalue.TaggedOutput(SETTLED, ("revisions", revision_table(writes)))
-            for shard, series in split(self._touched(writes), self._place):
-                yield shard, Touched(series)
+            touched = self._touched(writes)
+            if touched.num_rows:
+                yield self._place.key, Touched(touched)
 
     def _marked(self, writes: list[Stored]) -> list[Stored]:
         """Return what is to be written, with what is new and came late marked."""
@@ -124,7 +120,7 @@ class _Normalizing:
 
 @dataclasses.dataclass
 class NormalizeSamples(beam.PTransform):
-    """PCollection[(shard, SAMPLES | Tick)] -> (shard, SAMPLES | Touched | Tick); SETTLED; LATE.
+    """PCollection[(place, SAMPLES | Tick)] -> (place, SAMPLES | Touched | Tick); SETTLED; LATE.
 
     State:    of a place: newest timestamp a series, recent message ids (metering.repeats.Sieve);
         `sieve` makes one that knows what the store knows, `incumbents` asks the store about few.

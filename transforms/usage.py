@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -14,9 +13,8 @@ from metering.places import Place, Places
 from metering.usage.again import Past, work_out_again
 from metering.usage.table import usage_table
 from metering.usage.windows import Told, UsageWindows
-from transforms.by_place import ByPlaceFn
+from transforms.by_place import ByPlaceFn, Element
 from transforms.counters import count
-from transforms.shard import Keyed
 
 
 @dataclasses.dataclass
@@ -25,7 +23,7 @@ class Telling:
 
     watermark: LeastWatermark = dataclasses.field(default_factory=LeastWatermark)
     now: int = 0  # the last version told
-    finals: dict[int, int] = dataclasses.field(default_factory=dict)  # what each shard was told
+    until: int | None = None  # up to when windows were told to be final
 
 
 class _Windowing:
@@ -42,13 +40,11 @@ class _Windowing:
         self._windows, self._past = windows(place), past()
         self._telling = telling(place)
 
-    def bundle(self, elements: list[Keyed]) -> Iterator[pa.Table | Final]:
+    def bundle(self, elements: list[Element]) -> Iterator[pa.Table | Final]:
         """What earlier bundles touched is in the store now, so it comes first; all of it on a tick."""
-        ticks: dict[int, Tick] = {}
-        for shard, one in elements:
-            if isinstance(one, Tick):
-                ticks[int(shard)] = one
-                self._telling.watermark.take(one)
+        ticks = [one for one in elements if isinstance(one, Tick)]
+        for tick in ticks:
+            self._telling.watermark.take(tick)
         finals: list[Told] = []
         if ticks:
             again = self._windows.touched()
@@ -56,11 +52,11 @@ class _Windowing:
                 count("series_again", again.num_rows)
                 work_out_again(self._windows, again, self._past)
             finals = list(self._windows.finals())
-        self._take([element for _, element in elements])
+        self._take(elements)
         if ticks:
             yield from self._told_now(ticks, finals)
 
-    def _take(self, elements: list[Any]) -> None:
+    def _take(self, elements: list[Element]) -> None:
         samples = [one for one in elements if isinstance(one, pa.Table)]
         if samples:
             self._windows.take(together(samples))
@@ -68,9 +64,9 @@ class _Windowing:
             if isinstance(one, Touched):
                 self._windows.touch(one.series)
 
-    def _told_now(self, ticks: dict[int, Tick], finals: list[Told]) -> Iterator[pa.Table | Final]:
+    def _told_now(self, ticks: list[Tick], finals: list[Told]) -> Iterator[pa.Table | Final]:
         telling = self._telling
-        now = telling.now = max(telling.now + 2, *(tick.now for tick in ticks.values()))
+        now = telling.now = max(telling.now + 2, *(tick.now for tick in ticks))
         told = list(self._windows.tick(now, telling.watermark.reached))
         # Of a window told twice the second counts: its version is a millisecond later.
         tables = [
@@ -83,15 +79,14 @@ class _Windowing:
             count("usage_rows", rows)
             yield together(tables)
         until = self._windows.final_until
-        for shard in ticks:
-            if until is not None and telling.finals.get(shard) != until:
-                telling.finals[shard] = until
-                yield Final(self._place.shards, shard, until, now)
+        if until is not None and telling.until != until:
+            telling.until = until
+            yield Final(self._place.mine, self._place.shards, until, now)
 
 
 @dataclasses.dataclass
 class WindowUsage(beam.PTransform):
-    """PCollection[(shard, SAMPLES | Touched | Tick)] -> PCollection[USAGE | Final].
+    """PCollection[(place, SAMPLES | Touched | Tick)] -> PCollection[USAGE | Final].
 
     State:  of a place: metering.usage.windows; `windows` makes it knowing what the store knows, `past`
         reads stored samples and rows of the few series that are worked out again.
