@@ -126,6 +126,20 @@ def test_a_sample_out_of_order_splits_the_interval_again(running: Running) -> No
     )
 
 
+def test_samples_that_come_while_their_series_is_worked_out_again_count_once(
+    running: Running,
+) -> None:
+    """Their bundle has a tick, so what earlier ones touched is worked out again with them in the store."""
+    for minute in range(60):
+        running.held.spool.append([enveloped(batch(sample(minute, 10 * minute)))])
+        if minute:
+            between = sample(minute - 0.5, 10 * minute - 5)
+            running.held.spool.append([enveloped(batch(between))])
+        time.sleep(0.02)
+    running.push(sample(61, 610))
+    running.until_rows([(0.0, "", 119, 600.0, 3600.0, 0), (1.0, "", 1, 10.0, 60.0, 0)])
+
+
 def test_a_late_sample_counts_once_it_is_restated(running: Running) -> None:
     running.push(sample(0, 0), sample(30, 300), sample(300, 3000))
     running.until(

@@ -133,6 +133,11 @@ class SomeSeries:
         found: npt.NDArray[np.bool_] = (self._rows["flags"] & flags) != 0
         return found
 
+    def newest(self) -> I64:
+        """Return the time (ms) of the last sample of each, before all times where there is none."""
+        newest: I64 = np.where(self.has(EMPTY), np.iinfo(np.int64).min, self._rows["at"])
+        return newest
+
     def lasts(self) -> npt.NDArray[Any]:
         """Return the last sample of each (NUMBERED, without its key)."""
         lasts = np.empty(len(self.numbers), NUMBERED)

@@ -89,11 +89,19 @@ class UsageWindows:
         self._touched.append(series)
 
     def take(self, samples: pa.Table) -> None:
-        """Add samples (SAMPLES), each newer than all of its series before."""
+        """Add samples (SAMPLES), each newer than all of its series that came before.
+
+        They may be in the store already: what was worked out again since has them, so it is as new as they.
+        """
         rows = self.labels.numbered(samples)
         starts = np.flatnonzero(_starts(rows["key"]))
         numbers, stored = self.numbers(rows["key"][starts])
         known = self.series.some(numbers)
+        counted = rows["at"] <= np.repeat(known.newest(), _lengths(starts, rows))
+        if counted.any():
+            some = ~np.logical_and.reduceat(counted, starts)
+            known, stored, rows = known[some], stored[some], rows[~counted]
+            starts = np.flatnonzero(_starts(rows["key"]))
         stale = known.has(STALE)
         postponed = (stored | _moved(rows, starts, known)) & ~stale
         if postponed.any():

@@ -52,7 +52,11 @@ def draft(arrival: Arrival) -> Draft:
 
 
 class Stream:
-    """A job's windows and its store, fed batch by batch. `again` starts a new job on the same store."""
+    """A job's windows and its store, fed bundle by bundle. `again` starts a new job on the same store.
+
+    A bundle's samples in order are in the store before the windows get them, so what is worked out again
+    then has them, too.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.rules = rules_of(settings)
@@ -66,14 +70,33 @@ class Stream:
         self.told: list[dict[str, Any]] = []
         self.windows = UsageWindows(self.rules)
 
-    def run(self, script: Script) -> None:
-        """Each step is a bundle: what earlier ones touched comes first."""
-        for step in script:
-            self._work_out_again()
-            self.tick(step) if isinstance(step, Tick) else self.take(step)
+    def run(self, script: Script, ticks_apart: bool = True) -> None:
+        """Each step is a bundle, but for ticks that come with the samples before them."""
+        rest = list(script)
+        while rest:
+            batch = () if isinstance(rest[0], Tick) else rest.pop(0)
+            alone = ticks_apart and batch
+            tick = rest.pop(0) if not alone and rest and isinstance(rest[0], Tick) else None
+            self._bundle(batch, tick)
 
-    def take(self, batch: Batch) -> None:
-        """Store what is new; what is newer than its series goes on in order, the rest is touched."""
+    def _bundle(self, batch: Batch, tick: Tick | None) -> None:
+        """What earlier bundles touched comes first."""
+        clean, late = self._arrived(batch)
+        self.stored |= clean
+        self._work_out_again()
+        if tick is not None:
+            self._finals(tick)
+        if clean:
+            self.windows.take(sample_table([*clean.values()], 0))
+        if late:
+            moments = ((d.meter, d.resource_id, d.timestamp) for d in late.values())
+            self.windows.touch(touched(moments))
+        self.stored |= late
+        if tick is not None:
+            self._tick(tick)
+
+    def _arrived(self, batch: Batch) -> tuple[dict[str, Draft], dict[str, Draft]]:
+        """Return what is new: what is newer than its series, and what is not but in time."""
         by_time = sorted(self.stored.values(), key=lambda d: d.timestamp)
         newest = {(d.meter, d.resource_id): d.timestamp for d in by_time}
         arrived = {a.message_id: draft(a) for a in batch if a.message_id not in self.stored}
@@ -83,15 +106,11 @@ class Stream:
         }
         fresh = {name: one for name, one in arrived.items() if not is_late[name]}
         self.late += [one for name, one in arrived.items() if is_late[name]]
-        clean, late = [], []
-        for one in fresh.values():
+        clean, late = {}, {}
+        for name, one in fresh.items():
             in_order = one.timestamp > newest.get((one.meter, one.resource_id), -1)
-            (clean if in_order else late).append(one)
-        if clean:
-            self.windows.take(sample_table(clean, 0))
-        if late:
-            self.windows.touch(touched((d.meter, d.resource_id, d.timestamp) for d in late))
-        self.stored |= fresh
+            (clean if in_order else late)[name] = one
+        return clean, late
 
     def withdraw(self, message_id: str) -> None:
         """Take a sample back, as when another with its id turns out to count; `again` looks at it, too."""
@@ -99,9 +118,11 @@ class Stream:
         self.withdrawn.append((one.meter, one.resource_id, one.timestamp))
         self.windows.touch(touched(self.withdrawn[-1:]))
 
-    def tick(self, tick: Tick) -> None:
+    def _finals(self, tick: Tick) -> None:
         self.now = max(self.now + 2, tick.now)
         self._tell(list(self.windows.finals()), self.now - 1)
+
+    def _tick(self, tick: Tick) -> None:
         if tick.watermark is not None:
             self.watermark = max(tick.watermark, self.watermark or tick.watermark)
         self._tell(list(self.windows.tick(self.now, self.watermark)), self.now)
@@ -120,7 +141,7 @@ class Stream:
         self.run([Tick(self.now, self.watermark)] * 3)
         self.windows.changed(np.arange(len(self.windows.series)))
         self.windows._credit = 1e9
-        self.tick(Tick(self.now + 10_000, self.watermark))
+        self.run([Tick(self.now + 10_000, self.watermark)])
 
     def _work_out_again(self) -> None:
         if (series := self.windows.touched()) is not None:
