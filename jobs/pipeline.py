@@ -1,13 +1,13 @@
 """The pipeline: one reading of this file is the data's way. The same object on every runner.
 
-feeds -> ReadFeeds -> DecodePayloads -> GatherReaders -> NormalizeSamples -> ...
-                                          |- events        |- settled
-                                          '- invalid       '- late
+feeds -> ReadFeeds -> DecodePayloads -------------> GatherReaders -> NormalizeSamples -> ...
+                       '- ids -> FindContested --'   |- events        |- settled
+                                                     '- invalid       '- late
 ... -> DeriveMeters -> samples, usage; samples and events -> GatherPlaces -> alarms
 
 Every transform has a label: it names saved state, renaming one is a breaking change. In process the
 graph must stay one fused stage: no GroupByKey, Reshuffle, Flatten, side input or timer. Where
-readers are apart it is three: reading with decoding, the places that hold the state behind
+readers are apart it is four: reading with decoding, FindContested, the places that hold the state behind
 GatherReaders, and behind GatherPlaces the alarms.
 """
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from metering.alarms.book import AlarmBook
 from metering.config import Config
+from metering.contested import AwaitedIds, IdContents
 from metering.derived.deriver import Deriver, History
 from metering.elements import CommonTick, LeastWatermark, Watermark
 from metering.places import Place, Places
@@ -34,6 +35,7 @@ from transforms import decode, derive, normalize
 from transforms.alarms import EvaluateAlarms, EvaluateEventAlarms, MatchAlarms
 from transforms.decode import EVENTS, SAMPLES, DecodePayloads
 from transforms.derive import DeriveMeters
+from transforms.find_contested import FindContested
 from transforms.gather import GatherReaders
 from transforms.gather_places import GatherPlaces, Waiting
 from transforms.normalize import Incumbents, NormalizeSamples
@@ -47,6 +49,7 @@ class Parts:
     hub: Callable[[int], Hub]  # of a reader
     acknowledge: Acknowledge
     outlet: Callable[[], Outlet]
+    ids: Callable[[], IdContents]
     sieve: Callable[[Place], Sieve]
     incumbents: Incumbents
     final_until: Callable[[], int | None]
@@ -60,6 +63,7 @@ class Parts:
     # One a process or place that makes one of each step; where a runner makes several they share one.
     watermark: Callable[[], Watermark]
     reached: Callable[[Place], LeastWatermark]
+    awaited: Callable[[Place], AwaitedIds]
     telling: Callable[[Place], Telling]
     common: Callable[[Place], CommonTick]
     waiting: Callable[[Place], Waiting]
@@ -77,11 +81,14 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
     payloads = pipeline | "ReadFeeds" >> ReadFeeds(
         parts.readers, parts.hub, parts.acknowledge, config.job
     ).with_resource_hints(**parts.apart)
-    named = payloads | "DecodePayloads" >> DecodePayloads(
+    read = payloads | "DecodePayloads" >> DecodePayloads(
         config.decode, parts.watermark, places
     ).with_resource_hints(**parts.apart)
 
-    decoded = named | "GatherReaders" >> GatherReaders(bool(parts.apart), places, parts.common)
+    placed = (read.placed, read[decode.IDS]) | "FindContested" >> FindContested(
+        parts.apart, parts.alone, places, parts.ids
+    )
+    decoded = placed | "GatherReaders" >> GatherReaders(bool(parts.apart), places, parts.common)
     events = decoded[decode.EVENTS] | "WriteEvents" >> WriteToClickHouse("events", parts.outlet)
     decoded[decode.INVALID] | "WriteInvalid" >> WriteToClickHouse("invalid", parts.outlet)
 
@@ -93,6 +100,7 @@ def build(pipeline: beam.Pipeline, config: Config, parts: Parts) -> None:
         parts.final_until,
         parts.restated,
         parts.reached,
+        parts.awaited,
     )
     normal[normalize.SETTLED] | "WriteSettled" >> WriteSettled(parts.outlet)
     normal[normalize.LATE] | "WriteLate" >> WriteToClickHouse("late", parts.outlet)

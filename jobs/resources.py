@@ -21,6 +21,7 @@ from metering.alarms.book import AlarmBook
 from metering.alarms.transitions import Delivery
 from metering.config import Config
 from metering.conflicts import Stored
+from metering.contested import AwaitedIds, IdContents
 from metering.derived.deriver import Deriver
 from metering.derived.pipeline_file import read_pipeline
 from metering.draft import Draft
@@ -43,7 +44,7 @@ from store.history import history
 from store.incumbents import incumbents
 from store.latest import catch_up_latest
 from store.migrate import check_schema, migrate
-from store.recall import recalled_sieve
+from store.recall import recalled_ids, recalled_sieve
 from store.usage import recalled_windows, stored_final_until, stored_usage
 from store.usage_since import keep_usage_since
 from transforms.usage import Telling
@@ -55,6 +56,7 @@ OF_PLACE: Final[dict[str, Callable[[], Any]]] = {
     "common": CommonTick,
     "common_of_places": CommonTick,
     "waiting": list,
+    "awaited": AwaitedIds,
 }
 
 
@@ -135,6 +137,7 @@ def parts(config: Config) -> Parts:
         hub=functools.partial(_hub, config),
         acknowledge=functools.partial(_acknowledge, config),
         outlet=functools.partial(_outlet, config),
+        ids=functools.partial(_ids, config),
         sieve=functools.partial(_sieve, config),
         incumbents=functools.partial(_incumbents, config),
         final_until=functools.partial(_final_until, config),
@@ -204,6 +207,11 @@ def _sieve(config: Config, place: Place) -> Sieve:
     return recalled_sieve(held.store, ids, job.lateness, int(time.time()), place)
 
 
+def _ids(config: Config) -> IdContents:
+    held, job = resources(config), config.job
+    return recalled_ids(held.store, job.remembered_ids, job.lateness, int(time.time()))
+
+
 def _final_until(config: Config) -> int | None:
     return stored_final_until(resources(config).store)
 
@@ -238,10 +246,7 @@ def _restated(config: Config) -> list[pa.Table]:
     return [waiting.get() for _ in range(waiting.qsize())]
 
 
-def _incumbents(
-    config: Config, place: Place, drafts: Sequence[Draft], contested: Sequence[str]
-) -> list[Stored]:
+def _incumbents(config: Config, drafts: Sequence[Draft], contested: Sequence[str]) -> list[Stored]:
     held = resources(config)
     # What came before is asked about too.
-    found = held.writer.ask(lambda: incumbents(held.store, drafts, contested))
-    return [row for row in found if place.holds(row.draft.resource_id)]
+    return held.writer.ask(lambda: incumbents(held.store, drafts, contested))

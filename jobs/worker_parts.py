@@ -28,11 +28,10 @@ from sinks.writer import PromptWriter
 from sources.hub import Hub
 from store.alarm_states import mend_transitions
 from store.latest import catch_up_latest
-from store.usage import stored_final_until
 
 _MADE_HERE = OF_PLACE | {"watermark": Watermark}
 _RECALLED = ("sieve", "usage_windows", "deriver")  # of a place
-_SHARED = (*_RECALLED, "final_until", "alarms", *_MADE_HERE)
+_SHARED = (*_RECALLED, "ids", "final_until", "alarms", *_MADE_HERE)
 _CAUGHT_UP = "caught_up"  # `latest`, before anything of a place is recalled
 
 # Flink does not look at these; workers of steps that differ by them are others.
@@ -109,12 +108,12 @@ def _make(config: Config, slots: int, name: str, place: Place | None) -> Any:
     if name == "alarms":
         return _alarms(config, slots > 1)
     held = _held(config)
-    if place is None:
-        return stored_final_until(held.store)
     if name == _CAUGHT_UP:
         return catch_up_latest(held.store, place)
-    _shared(config, slots, _CAUGHT_UP, place)
-    return getattr(parts(config), name)(place)
+    if name in _RECALLED:
+        _shared(config, slots, _CAUGHT_UP, place)
+    given = getattr(parts(config), name)
+    return given() if place is None else given(place)
 
 
 def _alarms(config: Config, apart: bool) -> AlarmBook:

@@ -58,6 +58,16 @@ class Touched:
 
 
 @dataclasses.dataclass(slots=True)
+class Contested:
+    """Message ids that came with several contents, and these (metering.schema.IDS).
+
+    Every place is told: what counts under such an id follows from what all of them have stored.
+    """
+
+    ids: pa.Table
+
+
+@dataclasses.dataclass(slots=True)
 class FeedClock:
     """What a reader knows of a feed at a tick. Units: s, `now` and `newest` in ms."""
 

@@ -1,4 +1,7 @@
-"""64-bit hashes of whole columns, of this process: what tells series, ids and contents apart in memory."""
+"""64-bit hashes of whole columns: what tells series, ids and contents apart in memory.
+
+They are those of polars: the same in all processes with one version of it, so never stored.
+"""
 
 import numpy as np
 import polars as pl

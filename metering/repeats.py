@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from metering.hashes import hashed, label_hashes, mixed, series_keys
 from metering.memory import SPREAD, U64, Mask, NumberMap, RecentIds
+from metering.schema import IDS
 
 _CONTENT = ("meter", "type", "unit", "project_id", "user_id", "resource_id", "source", "metadata")
 
@@ -81,6 +82,12 @@ class Sieve:
         self._newest.put(series, np.maximum(known, moments))
 
 
+def ids_of(samples: pa.Table) -> pa.Table:
+    """Return the message ids of samples (SAMPLES) with their contents (IDS)."""
+    contents = _contents(samples, _labels(samples))
+    return pa.table([samples["message_id"], pa.array(contents)], schema=IDS)
+
+
 @dataclasses.dataclass(slots=True)
 class _Keys:
     ids: U64
@@ -91,9 +98,8 @@ class _Keys:
 
 
 def _keys(samples: pa.Table) -> _Keys:
-    labels = {name: label_hashes(samples[name]) for name in _CONTENT}
+    labels = _labels(samples)
     stamps = samples["timestamp"].cast(pa.int64()).to_numpy()
-    volumes = samples["volume"].to_numpy() + 0.0  # -0.0 is 0.0
     series = series_keys(labels["meter"], labels["resource_id"])
     ids = hashed(samples["message_id"])
     # Deltas of one moment are told apart by their ids.
@@ -104,8 +110,19 @@ def _keys(samples: pa.Table) -> _Keys:
         series=series,
         moments=np.maximum(stamps + 1, 0).astype(np.uint64),
         series_moments=mixed([series, moments, deltas]),
-        contents=mixed([*labels.values(), moments, volumes.view(np.uint64)]),
+        contents=_contents(samples, labels),
     )
+
+
+def _labels(samples: pa.Table) -> dict[str, U64]:
+    return {name: label_hashes(samples[name]) for name in _CONTENT}
+
+
+def _contents(samples: pa.Table, labels: dict[str, U64]) -> U64:
+    """Return a hash of each sample without its id, the same in all processes of one installation."""
+    moments = samples["timestamp"].cast(pa.int64()).to_numpy().view(np.uint64)
+    volumes = samples["volume"].to_numpy() + 0.0  # -0.0 is 0.0
+    return mixed([*labels.values(), moments, volumes.view(np.uint64)])
 
 
 def _shared(numbers: U64, among: Mask) -> Mask:

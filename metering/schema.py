@@ -50,6 +50,14 @@ TOUCHED: Final = pa.schema(
     ]
 )
 
+# Message ids of samples, each with the hash of what came under it (metering.repeats.ids_of).
+IDS: Final = pa.schema(
+    [
+        pa.field("message_id", pa.string(), nullable=False),
+        pa.field("content", pa.uint64(), nullable=False),
+    ]
+)
+
 # One usage row: of a series in [start, start + period), by owner and segment (docs/usage.md).
 # period is in s, covered in s, usage of a gauge in unit x hours. first, last, min, max, first_at and
 # last_at are null without samples of the window; covered is null for deltas. cadence is the

@@ -4,9 +4,11 @@ from typing import Final
 
 import pyarrow as pa
 
+from metering.contested import IdContents
 from metering.derived.lineage import PREFIX
 from metering.places import WHOLE, Place
-from metering.repeats import Sieve
+from metering.repeats import Sieve, ids_of
+from metering.schema import IDS
 from store.client import Store
 from store.placed import placed
 from store.rows import SAMPLE_COLUMNS, samples_of
@@ -34,6 +36,14 @@ def recalled_sieve(
     if whole.num_rows:
         sieve.remember(samples_of(whole))
     return sieve
+
+
+def recalled_ids(store: Store, remembered_ids: int, lateness: float, now: int) -> IdContents:
+    """Return what knows the newest stored ids of the last `lateness` s before `now`, of all places."""
+    since = max(now - int(lateness), 0)
+    whole = _recent(store, WHOLE, SAMPLE_COLUMNS, since, min(_WHOLE, remembered_ids // 2))
+    stored = ids_of(samples_of(whole)) if whole.num_rows else IDS.empty_table()
+    return IdContents(remembered_ids, stored)
 
 
 def _recent(store: Store, place: Place, columns: str, since: int, most: int) -> pa.Table:

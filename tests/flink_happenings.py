@@ -15,7 +15,6 @@ from tests.alarms.transcript import alarm
 from tests.flink_api import watched_by_the_api
 from tests.flink_job import (
     SECONDS,
-    SHARDS,
     Job,
     assert_all_acknowledged,
     assert_the_same,
@@ -46,7 +45,7 @@ _DELIVERED: Final = (
 
 def traffic_past_an_hour(seed: int, count: int, now: int) -> list[Message]:
     """Return traffic half of which is before a full hour: it passes windows, whatever time it is."""
-    return traffic(seed, count, (now - _EARLIER) // _HOUR * _HOUR - count * STEP // 2, SHARDS)
+    return traffic(seed, count, (now - _EARLIER) // _HOUR * _HOUR - count * STEP // 2)
 
 
 def put_through(job: Job, service: Service, happenings: Sequence[str], count: int) -> None:

@@ -37,9 +37,7 @@ SECONDS: Final = 180.0  # for anything to come about
 QUEUE: Final = "flink"
 # Parts of the feed, all of one queue, and places of the state. One has all in one step.
 SLOTS: Final = int(os.environ.get("STREAMGAUGE_FLINK_SLOTS", "2"))
-# Among as many places as may be: resources of one shard are in one place, of whatever number.
-SHARDS: Final = 12
-JOB: Final = {"lateness": 21_600, "shards": SHARDS}  # s; however long a test takes, nothing is late
+JOB: Final = {"lateness": 21_600}  # s; however long a test takes, nothing is late
 # One process does not know of racks: their definitions come and change here (tests.flink_racks).
 KNOWN: Final = "NOT startsWith(meter, 'rack.')"
 SAMPLES: Final = (

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import apache_beam as beam
 import pyarrow as pa
 
-from metering.elements import Tick, Touched
+from metering.elements import Contested, Tick, Touched
 from metering.places import WHOLE, Place, Places
 from transforms.windowed import windowed
 
-Element = pa.Table | Touched | Tick
+Element = pa.Table | Touched | Contested | Tick
 Keyed = tuple[bytes, Element]  # by the place
 
 

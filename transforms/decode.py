@@ -3,23 +3,27 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+from apache_beam import pvalue
 
 from metering.batches import together
 from metering.config import Decode
 from metering.decode import Decoded, Decoder
-from metering.elements import Beat, Payloads, Tick, Watermark
+from metering.elements import Beat, Contested, Payloads, Tick, Watermark
 from metering.places import WHOLE, Places, divided
+from metering.repeats import ids_of
 from transforms.counters import count
 
 SAMPLES = "samples"
 EVENTS = "events"
 INVALID = "invalid"
+IDS = "ids"
 
 # By the key of a place: where a runner sends things by their keys, all of one goes there, in its order.
-Placed = tuple[bytes, tuple[str, pa.Table] | Tick]
+Placed = tuple[bytes, tuple[str, pa.Table] | Tick | Contested]
 FIRST = WHOLE.key  # the place of what is not of a resource
 
 
@@ -31,7 +35,7 @@ class _DecodeFn(beam.DoFn):
         self._decoder = Decoder(self._config)
         self._watermark = self._make_watermark()
 
-    def process(self, element: list[Payloads] | Beat) -> Iterator[Placed]:
+    def process(self, element: list[Payloads] | Beat) -> Iterator[Any]:
         if isinstance(element, Beat):
             tick = self._watermark.tick(element)
             yield from ((place.key, tick) for place in self._places.all())
@@ -41,12 +45,14 @@ class _DecodeFn(beam.DoFn):
             self._watermark.saw(feed, decoded.newest)
             yield from self._placed(decoded)
 
-    def _placed(self, decoded: Decoded) -> Iterator[Placed]:
+    def _placed(self, decoded: Decoded) -> Iterator[Any]:
         for name, table in _tables(decoded):
-            if name == SAMPLES:
-                yield from ((key, (name, some)) for key, some in divided(table, self._places))
-            else:
+            if name != SAMPLES:
                 yield FIRST, (name, table)
+                continue
+            yield from ((key, (name, some)) for key, some in divided(table, self._places))
+            if self._places.count > 1:
+                yield pvalue.TaggedOutput(IDS, ids_of(table))
 
     def _decoded(self, feed: str, parts: list[Payloads]) -> Decoded:
         bodies = [body for part in parts for body in part.bodies]
@@ -67,9 +73,10 @@ def _tables(decoded: Decoded) -> Iterator[tuple[str, pa.Table]]:
 
 @dataclasses.dataclass
 class DecodePayloads(beam.PTransform):
-    """PCollection[list[Payloads] | Beat] -> PCollection[(place, (SAMPLES | EVENTS | INVALID, table) | Tick)].
+    """PCollection[list[Payloads] | Beat] -> (place, (SAMPLES | EVENTS | INVALID, table) | Tick); IDS.
 
-    Samples are divided among places by their resources; a tick goes to every place.
+    Samples are divided among places by their resources; a tick goes to every place. Where there are several
+    places, IDS are the samples' message ids with their contents (metering.schema.IDS).
 
     State:  the newest event times of its readers' feeds, for their watermarks.
     Errors: what can't be decoded goes to `invalid` with its reason; nothing is dropped.
@@ -79,7 +86,8 @@ class DecodePayloads(beam.PTransform):
     watermark: Callable[[], Watermark] = Watermark
     places: Places = dataclasses.field(default_factory=Places)
 
-    def expand(self, payloads: beam.PCollection) -> beam.PCollection:
-        """Return what was decoded, each element named; a reader's tick behind what it read before."""
+    def expand(self, payloads: beam.PCollection) -> Any:
+        """Return the outputs `placed`, a reader's tick behind what it read before, and IDS."""
         fn = _DecodeFn(self.config, self.watermark, self.places)
-        return payloads | "Decode" >> beam.ParDo(fn).with_output_types(Placed)
+        decode = beam.ParDo(fn).with_output_types(Placed)
+        return payloads | "Decode" >> decode.with_outputs(IDS, main="placed")

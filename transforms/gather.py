@@ -9,7 +9,7 @@ from apache_beam import pvalue
 from apache_beam.coders import BytesCoder
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
-from metering.elements import CommonTick, Tick
+from metering.elements import CommonTick, Contested, Tick
 from metering.places import Place, Places
 from transforms.decode import EVENTS, FIRST, INVALID, SAMPLES, Placed
 
@@ -28,6 +28,8 @@ class _GatherFn(beam.DoFn):
                 yield key, tick
                 if key == FIRST:
                     yield pvalue.TaggedOutput(EVENTS, tick)
+        elif isinstance(element, Contested):
+            yield key, element
         else:
             name, table = element
             yield (key, table) if name == SAMPLES else pvalue.TaggedOutput(name, table)
@@ -49,7 +51,7 @@ class _GatherHereFn(_GatherFn):
 
 @dataclasses.dataclass
 class GatherReaders(beam.PTransform):
-    """PCollection[(place, (name, table) | Tick)] -> (place, SAMPLES | Tick); events and Ticks; invalid.
+    """(place, (name, table) | Contested | Tick) -> (place, SAMPLES | Contested | Tick); events and Ticks; invalid.
 
     Where readers are `apart` it is where a runner of several slots cuts: they and their decoding are
     before it, in slots of their own, and each place behind it is in one. A reader's tick stays behind its

@@ -5,12 +5,10 @@ Shape: (seed, count, start) -> messages in the order they are published. Of `cou
     mille are conflicts, twins (same series and timestamp, other id) or refused.
 """
 
-import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from metering.places import Places
 from tests.soak.notifications import (
     Message,
     malformed,
@@ -37,18 +35,21 @@ OTHERWISE: dict[str, float] = {  # share of samples that something happens to
 }  # fmt: skip
 
 
-def traffic(seed: int, count: int, start: int, places: int = 1) -> list[Message]:
+def traffic(seed: int, count: int, start: int, without: Collection[str] = ()) -> list[Message]:
     """Return at least `count` samples and notifications in messages; times begin at `start` (ms).
 
-    What contradicts by its id alone is of a resource in the same of `places`, as the others do not see it.
+    `without` some of what happens OTHERWISE.
     """
-    return _Traffic(random.Random(seed), count, start, places).messages()
+    return _Traffic(random.Random(seed), count, start, without).messages()
 
 
 class _Traffic:
-    def __init__(self, rng: random.Random, count: int, start: int, places: int) -> None:
+    def __init__(
+        self, rng: random.Random, count: int, start: int, without: Collection[str]
+    ) -> None:
         self.rng, self.count, self.start = rng, count, start
-        self.places = Places(places, places).all()
+        self.otherwise = {kind: share for kind, share in OTHERWISE.items() if kind not in without}
+        self.otherwise[""] = 1 - sum(self.otherwise.values())
         self.due: list[tuple[float, Message | dict[str, Any]]] = []  # position, what comes then
 
     def messages(self) -> list[Message]:
@@ -79,9 +80,7 @@ class _Traffic:
 
     def _sample(self, n: int) -> None:
         sample = self._plain(n)
-        kind = next(
-            iter(self.rng.choices([*OTHERWISE, ""], [*OTHERWISE.values(), _rest()])),
-        )
+        (kind,) = self.rng.choices([*self.otherwise], [*self.otherwise.values()])
         self._at(n, sample)
         if kind:
             oddity: Callable[[int, dict[str, Any]], None] = getattr(self, f"_{kind}")
@@ -135,10 +134,7 @@ class _Traffic:
 
     def _moved(self, n: int, sample: dict[str, Any]) -> None:
         """A conflict that is about another resource too."""
-        names = (f"moved-{n}" + "-" * more for more in itertools.count())
-        (place,) = (one for one in self.places if one.holds(sample["resource_id"]))
-        name = next(name for name in names if place.holds(name))
-        self._varied(n, sample, counter_volume=self._other(sample), resource_id=name)
+        self._varied(n, sample, counter_volume=self._other(sample), resource_id=f"moved-{n}")
 
     def _delayed(self, n: int, sample: dict[str, Any]) -> None:
         """A conflict that has another timestamp too."""
@@ -236,7 +232,3 @@ class _Traffic:
                 soon, late = self.rng.uniform(0, 20), self.rng.uniform(0, len(messages))
                 placed.append((i + self.rng.choice((soon, late)), each))
         return [each for _, each in sorted(placed, key=lambda pair: pair[0])]
-
-
-def _rest() -> float:
-    return 1 - sum(OTHERWISE.values())
