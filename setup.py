@@ -78,6 +78,7 @@ setup(
             "oslo.messaging>=14",
             "pandas-stubs",
             "pytest>=8.2",
+            "pytest-xdist>=3.7",
             "ruff>=0.6",
             "schemathesis>=3.39",
             "types-PyYAML",

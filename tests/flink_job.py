@@ -198,7 +198,7 @@ class Job:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
-    with flink_in(tmp_path_factory.mktemp("flink")) as cluster:
+    with flink_in(tmp_path_factory.mktemp("flink"), recovers=True) as cluster:
         yield cluster
 
 

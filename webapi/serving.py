@@ -36,7 +36,10 @@ class Serving:
         while not _sent(self._server) and time.monotonic() < ended:
             self._thread.join(0.01)
         everything = self._server._map  # waitress has no other way to let go of its connections
-        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(everything, ignore_all=True))
+        trigger = self._server.trigger
+        with trigger.lock:  # or a pull of another's has it closed before it is pulled here
+            trigger.thunks.append(lambda: wasyncore.close_all(everything, ignore_all=True))
+            trigger.pull_trigger()
         self._thread.join()
 
 
